@@ -1,0 +1,104 @@
+"""What the readers of wire formats are given, and what they give back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from spend_middleware.call import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What method, host and path alone say about a request to a provider.
+
+    Args:
+        provider: LiteLLM's provider name, such as "openai", "azure", "vertex_ai"; "custom_openai" for unknown hosts.
+        operation: LiteLLM's call type, such as "completion", "responses", "embedding", "transcription".
+        wire_format: The key of the reader, such as "openai.chat" or "anthropic.messages".
+        model: The model or deployment in the path, unquoted; None when it is in the body.
+        region: The cloud region or location that host or path names.
+        accepts: Our fields that this provider takes in the request body and that therefore stay in it: any of
+            "user", "metadata" (string map), "metadata.user_id", "litellm" (a LiteLLM proxy: all stays untouched).
+        usage_on_request: True where `stream_options.include_usage` may safely be asked for.
+        upload: True for multipart and binary requests, whose body is never buffered.
+        follow_up: True for a request that reads a result made earlier (GET of a background response, of a batch):
+            it is billed only when its reading has a `once_key`.
+    """
+
+    provider: str
+    operation: str
+    wire_format: str
+    model: str | None = None
+    region: str | None = None
+    accepts: frozenset[str] = frozenset()
+    usage_on_request: bool = False
+    upload: bool = False
+    follow_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The request of one call, as it left: headers in lower case; `content` is the parsed JSON body, if it was one."""
+
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """The answer of one call: status, headers in lower case, and the body with its content encoding taken off.
+
+    `complete` is False when the body broke off (caller walked away, upstream broke) or its middle was not kept.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    complete: bool = True
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """What one answer says, in our words.
+
+    Args:
+        usage: The counts; None when the provider sent none (a reported zero is a Usage).
+        raw_usage: The provider's usage object as it stood in the answer.
+        usage_note: What does not add up, such as "total_tokens 12 != 10".
+        reported_cost: What the provider says that the call cost, USD.
+        stream: True when the answer was streamed.
+        pending: True when the answer only acknowledges work that is billed later.
+        once_key: Names the provider's object when it can be read again and must be billed once, such as
+            "openai/response/resp_123"; `created_at` (seconds UTC) then goes with it.
+        billable: False when there is nothing to record (a poll that is not terminal, a listing).
+        error_type: A short machine-readable word when the answer is an error, also inside a 200.
+        visible_text: Gives the text that the answer shows, for counting tokens when `usage` is None.
+    """
+
+    usage: Usage | None = None
+    raw_usage: Mapping[str, Any] | None = None
+    usage_note: str | None = None
+    reported_cost: Decimal | None = None
+    request_model: str | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
+    service_tier: str | None = None
+    batch: bool = False
+    stream: bool = False
+    pending: bool = False
+    once_key: str | None = None
+    created_at: float | None = None
+    billable: bool = True
+    error_type: str | None = None
+    visible_text: Callable[[], str] | None = None
+    more: Sequence[Reading] = ()
+    """Further calls that the same answer bills, such as the lines of a batch result."""
+
+
+Reader = Callable[[Route, Sent, Received], Reading]
+"""A reader of one wire format: pure, and never raises for any bytes whatever."""
