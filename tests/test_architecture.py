@@ -1,0 +1,75 @@
+"""Imports run down the floors of the house only, and each third-party library stays in its room."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
+
+FLOORS = {
+    **dict.fromkeys(("errors", "call", "settings", "guard", "ids"), 1),
+    **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 2),
+    **dict.fromkeys(("metering", "budgets", "middleware"), 3),
+    **dict.fromkeys(("recorder", "api"), 4),
+    "spend": 5,
+    **dict.fromkeys(("__init__", "__main__", "cli"), 6),
+}
+
+ROOMS = {
+    "httpx": ("interception/clients",),
+    "httpx2": ("interception/clients",),
+    "sqlmodel": ("store/", "api/"),
+    "sqlalchemy": ("store/",),
+    "alembic": ("store/",),
+    "psycopg": ("store/",),
+    "fastapi": ("api/",),
+    "starlette": ("middleware", "api/"),
+    "opentelemetry": ("telemetry",),
+    "tiktoken": ("pricing/estimate",),
+}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports in full"
+            module = node.module or ""
+            names.update(f"{module}.{alias.name}" if module == "spend_middleware" else module for alias in node.names)
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("path", modules(), ids=room)
+def test_an_import_runs_down_the_floors_only(path: Path) -> None:
+    here = room(path).split("/")[0]
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "spend_middleware":
+            continue
+        there = parts[1] if len(parts) > 1 else "__init__"
+        if there in FLOORS and there != here:
+            assert FLOORS[there] < FLOORS[here], f"{room(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=room)
+def test_a_third_party_library_stays_in_its_room(path: Path) -> None:
+    for name in imports(path):
+        allowed = ROOMS.get(name.split(".")[0])
+        assert allowed is None or room(path).startswith(allowed), f"{room(path)} imports {name}"
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(path).split("/")[0] for path in modules()} <= set(FLOORS)
