@@ -1,0 +1,148 @@
+"""Frames of `application/vnd.amazon.eventstream`, taken apart without I/O."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from spend_middleware.wire.values import mapping, parsed
+
+# AWS, "Amazon Transcribe, Event stream encoding" and smithy.io "Amazon Event Stream Specification": a frame is
+# total length (4), headers length (4), CRC32 of these eight bytes (4), headers, body, CRC32 of all before it (4).
+_PRELUDE = 12
+_TAIL = 4
+_SMALLEST = _PRELUDE + _TAIL
+_LARGEST = 24 * 1024 * 1024
+
+# The header value types of the specification with a fixed length: true, false, byte, short, int, long, time, uuid.
+_FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+_BYTES, _STRING = 6, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event: its string headers (such as `:event-type`) and its body."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        """The event's type, or the type of the exception that it carries."""
+        headers = self.headers
+        return (
+            headers.get(":event-type") or headers.get(":exception-type") or headers.get(":error-code") or ""
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Whether the frame carries an error instead of an event."""
+        return self.headers.get(":message-type") in ("exception", "error")
+
+    def content(self) -> Mapping[str, Any]:
+        """Return the JSON object of the event, taken out of its base64 `bytes` member where it is wrapped in one."""
+        outer = mapping(parsed(self.body))
+        wrapped = outer.get("bytes")
+        if not isinstance(wrapped, str):
+            return outer
+        try:
+            return mapping(parsed(base64.b64decode(wrapped)))
+        except (binascii.Error, ValueError):
+            return outer
+
+
+@dataclass(slots=True)
+class Frames:
+    """The frames of a body, and what was wrong with it: iterate first, then ask.
+
+    Attributes:
+        corrupt: Frames left out because a checksum or a length in them does not hold.
+        truncated: Whether the body ends inside a frame.
+    """
+
+    body: bytes
+    corrupt: int = 0
+    truncated: bool = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield every sound frame, in order."""
+        body, at, end = memoryview(self.body), 0, len(self.body)
+        while at < end:
+            size = _frame_size(body, at)
+            if size is None:
+                self.truncated = end - at < _PRELUDE
+                self.corrupt += not self.truncated
+                at = _next_prelude(body, at + 1)
+                continue
+            if at + size > end:
+                self.truncated = True
+                return
+            frame = _frame(body[at : at + size])
+            if frame is None:
+                self.corrupt += 1
+            else:
+                yield frame
+            at += size
+
+    def note(self) -> str | None:
+        """Return what was wrong with the frames, None when nothing was."""
+        return f"{self.corrupt} corrupt event-stream frames left out" if self.corrupt else None
+
+
+def _frame_size(body: memoryview, at: int) -> int | None:
+    """Return the length of the frame that starts here, None when no sound prelude does."""
+    if at + _PRELUDE > len(body):
+        return None
+    total = int.from_bytes(body[at : at + 4])
+    headers = int.from_bytes(body[at + 4 : at + 8])
+    if not _SMALLEST <= total <= _LARGEST or headers > total - _SMALLEST:
+        return None
+    if crc32(body[at : at + 8]) != int.from_bytes(body[at + 8 : at + 12]):
+        return None
+    return total
+
+
+def _next_prelude(body: memoryview, at: int) -> int:
+    """Return where the next sound frame starts, so that one damaged length does not lose all that follows."""
+    last = len(body) - _SMALLEST
+    while at <= last:
+        # A frame is shorter than 16 MiB: its first byte is 0, which skips nearly every position cheaply.
+        if body[at] == 0 and _frame_size(body, at) is not None:
+            return at
+        at += 1
+    return len(body)
+
+
+def _frame(raw: memoryview) -> Frame | None:
+    if crc32(raw[:-_TAIL]) != int.from_bytes(raw[-_TAIL:]):
+        return None
+    start = _PRELUDE + int.from_bytes(raw[4:8])
+    headers = _headers(bytes(raw[_PRELUDE:start]))
+    return None if headers is None else Frame(headers, bytes(raw[start:-_TAIL]))
+
+
+def _headers(raw: bytes) -> dict[str, str] | None:
+    """Return the string headers; None when they do not add up."""
+    out: dict[str, str] = {}
+    at = 0
+    while at < len(raw):
+        value_at = at + 2 + raw[at]
+        if value_at > len(raw):
+            return None
+        name, kind = raw[at + 1 : value_at - 1], raw[value_at - 1]
+        if kind in (_BYTES, _STRING):
+            size = int.from_bytes(raw[value_at : value_at + 2])
+            at = value_at + 2 + size
+        elif kind in _FIXED:
+            at = value_at + _FIXED[kind]
+        else:
+            return None
+        if at > len(raw):
+            return None
+        if kind == _STRING:
+            out[name.decode(errors="replace")] = raw[value_at + 2 : at].decode(errors="replace")
+    return out

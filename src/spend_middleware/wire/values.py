@@ -1,0 +1,109 @@
+"""Reading JSON whose shape nobody promised: every function takes anything and never raises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from pydantic_core import from_json
+
+_LARGEST = (
+    10**15
+)  # beyond any count that a provider can mean; larger numbers would overflow a database integer
+_DECIMALS = 40
+_NOTHING: Mapping[str, Any] = {}
+
+
+def parsed(body: bytes) -> Any:
+    """Return the JSON value of a body, the readable part of one that broke off, or None."""
+    if not body:
+        return None
+    try:
+        return from_json(body)
+    except ValueError:
+        pass
+    try:
+        return from_json(body, allow_partial=True)
+    except ValueError:
+        return None
+
+
+def lines(body: bytes) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a body of JSON lines; a line that is no object is passed over."""
+    for line in body.split(b"\n"):
+        line = line.strip()
+        if line[:1] == b"{":
+            value = parsed(line)
+            if isinstance(value, dict):
+                yield value
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """Return the value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def listing(value: Any) -> Sequence[Any]:
+    """Return the value if it is an array, else an empty one."""
+    return value if isinstance(value, list) else ()
+
+
+def within(value: Any, *path: str) -> Mapping[str, Any]:
+    """Return the object at the end of a path of keys, an empty one when any part is missing."""
+    for key in path:
+        value = mapping(value).get(key)
+    return mapping(value)
+
+
+def string(value: Any) -> str | None:
+    """Return the value if it is a string that is not empty, cut at 512 characters."""
+    return value[:512] if isinstance(value, str) and value else None
+
+
+def amount(value: Any) -> Decimal | None:
+    """Return a number, or a string that spells one, exactly; None for all else, negative and endless ones too."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    if isinstance(value, str) and len(value) > 64:
+        return None
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except (InvalidOperation, ValueError):
+        return None
+    if not number.is_finite() or not 0 <= number <= _LARGEST:
+        return None
+    # A quantity with more decimals than any meter has is noise, and slow to calculate with.
+    return number if number.as_tuple().exponent >= -_DECIMALS else round(number, _DECIMALS)  # type: ignore[operator]
+
+
+def count(value: Any) -> int:
+    """Return a count: nothing, negative and nonsensical values are 0, a fraction is cut off."""
+    if type(value) is int:
+        return value if 0 < value <= _LARGEST else 0
+    if type(value) is float:
+        return int(value) if math.isfinite(value) and 0 < value <= _LARGEST else 0
+    number = amount(value)
+    return int(number) if number is not None else 0
+
+
+def units_of(**quantities: Any) -> dict[str, Decimal | int]:
+    """Return the quantities that are not empty, whole ones as integers."""
+    out: dict[str, Decimal | int] = {}
+    for name, value in quantities.items():
+        number = amount(value)
+        if number:
+            out[name] = int(number) if number == int(number) else number
+    return out
+
+
+def traits_of(**traits: Any) -> dict[str, str]:
+    """Return the traits that are short strings or whole numbers, as strings."""
+    out: dict[str, str] = {}
+    for name, value in traits.items():
+        if isinstance(value, str) and 0 < len(value) <= 64:
+            out[name] = value
+        elif type(value) is int and 0 <= value <= _LARGEST:
+            out[name] = str(value)
+    return out
