@@ -1,0 +1,181 @@
+"""Every question that can be asked of the ledger, as one object; answers are exact and in a stable order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from spend_middleware.settings import Settings
+from spend_middleware.store.report_values import (
+    ALL_TIME,
+    NO_FILTER,
+    ActivityPage,
+    Adjustment,
+    By,
+    Cursor,
+    DayGroup,
+    DaySummary,
+    Filter,
+    Group,
+    KeySpend,
+    LogFilter,
+    LogOrder,
+    LogPage,
+    LogRow,
+    Period,
+    Report,
+    Scope,
+    Sums,
+    TagReport,
+    UnpricedModel,
+)
+
+
+class Reports:
+    """The reading side of the store.
+
+    Every method takes a `Scope` (see `report_values`); a scope that names nothing gets the empty answer. Bad zones
+    raise `ConfigurationError`; a reversed period is simply empty (the routes refuse it with a 400 before).
+
+    Args:
+        engine: Where to read: the database, or its replica when `settings.reports_url` is set.
+        settings: Gives the default time zone and the zones that have rollups.
+    """
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+
+    # -- sums
+
+    def total(self, scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER) -> Sums:
+        """Return the sums over all calls that match, each counted once."""
+        raise NotImplementedError
+
+    def by(
+        self,
+        dimensions: Sequence[By],
+        scope: Scope,
+        period: Period = ALL_TIME,
+        where: Filter = NO_FILTER,
+        *,
+        limit: int | None = None,
+    ) -> Report:
+        """Return the sums by any dimensions, e.g. `[By.PROVIDER]` or `[By.DAY, By.TEAM]`.
+
+        Ordered by spend, greatest first, then by the keys; with `By.DAY` first, by day and then so.
+        """
+        raise NotImplementedError
+
+    def stream(
+        self, dimensions: Sequence[By], scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER
+    ) -> Iterator[Group]:
+        """Yield the groups of `by` one after another, ordered by their keys, in flat memory."""
+        raise NotImplementedError
+
+    def tags(
+        self,
+        scope: Scope,
+        period: Period = ALL_TIME,
+        where: Filter = NO_FILTER,
+        *,
+        limit: int | None = None,
+    ) -> TagReport:
+        """Return spend by tag, ordered by spend (greatest first) and then by tag; `where.tag` picks certain tags."""
+        raise NotImplementedError
+
+    def spend_since(self, by: By, value: str, since: datetime, scope: Scope) -> Sums:
+        """Return what one key, team, user, end user, tag or organization has spent since a moment, to the microsecond."""
+        raise NotImplementedError
+
+    def spend_since_many(
+        self, by: By, values: Iterable[str], since: datetime, scope: Scope
+    ) -> dict[str, Sums]:
+        """Return `spend_since` for many values at once; a value without calls is left out."""
+        raise NotImplementedError
+
+    def unpriced(
+        self, scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER
+    ) -> list[UnpricedModel]:
+        """Return the models whose calls have no cost, most calls first."""
+        raise NotImplementedError
+
+    # -- LiteLLM's reports
+
+    def daily_summary(self, scope: Scope, period: Period, where: Filter = NO_FILTER) -> Iterator[DaySummary]:
+        """Yield one summary for each day that has calls, ascending (`/spend/logs?summarize=true`)."""
+        raise NotImplementedError
+
+    def daily_groups(
+        self, by: Sequence[By], scope: Scope, period: Period, where: Filter = NO_FILTER
+    ) -> Iterator[DayGroup]:
+        """Yield each day's teams, customers or (team, customer) with details by model and key.
+
+        `/global/spend/report` with group_by team: `[By.TEAM]`; customer: `[By.END_USER]`; both: `[By.TEAM, By.END_USER]`.
+        Ascending by day; within a day by the keys; details by spend, greatest first. Memory stays flat.
+        """
+        raise NotImplementedError
+
+    def by_key(self, scope: Scope, period: Period, where: Filter = NO_FILTER) -> Iterator[KeySpend]:
+        """Yield the keys with their models, by spend, greatest first (`/global/spend/report?group_by=api_key`)."""
+        raise NotImplementedError
+
+    def daily_activity(
+        self,
+        entity: By,
+        scope: Scope,
+        period: Period,
+        where: Filter = NO_FILTER,
+        *,
+        page: int = 1,
+        page_size: int = 50,
+    ) -> ActivityPage:
+        """Return `/user|team|tag|customer|organization/daily/activity`; `entity` is what "entities" are.
+
+        A page holds whole days: as many as `page_size` lines (day, entity, key, model, provider, endpoint) fill, and
+        at least one.
+        """
+        raise NotImplementedError
+
+    # -- names
+
+    def names(self, by: By, scope: Scope, period: Period = ALL_TIME) -> list[str]:
+        """Return the distinct values of one dimension, sorted, without the empty one (all tag names, all end users, ...)."""
+        raise NotImplementedError
+
+    # -- rows
+
+    def logs(
+        self,
+        scope: Scope,
+        where: LogFilter,
+        *,
+        limit: int = 50,
+        after: Cursor | None = None,
+        offset: int = 0,
+        order: LogOrder = LogOrder.START,
+        descending: bool = True,
+        count: bool = True,
+    ) -> LogPage:
+        """Return one page of rows, newest first unless asked otherwise.
+
+        Args:
+            after: Continue behind this row; only with `LogOrder.START`.
+            offset: Rows to skip, for numbered pages.
+            count: False leaves `total` at -1 and saves the counting.
+        """
+        raise NotImplementedError
+
+    def every_log(self, scope: Scope, where: LogFilter) -> Iterator[LogRow]:
+        """Yield all rows that match, newest first, in flat memory."""
+        raise NotImplementedError
+
+    def log(self, scope: Scope, call_id: str) -> LogRow | None:
+        """Return the row with this call id of ours."""
+        raise NotImplementedError
+
+    def adjustments(self, call_ids: Iterable[str]) -> dict[str, list[Adjustment]]:
+        """Return the adjustments of each row, in the order they were made."""
+        raise NotImplementedError
