@@ -1,0 +1,1 @@
+"""LiteLLM's spend API as an ASGI application that mounts anywhere."""
