@@ -1,0 +1,168 @@
+"""Who a call is for: the scopes that surround it, and the merging, cleaning and bounding of what they say."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+from spend_middleware.call import Attribution, Tally, new_call_id
+
+MAX_NAME = 512
+"""Characters kept of an end user, user, team or session id; the rest is cut."""
+
+MAX_METADATA = 8192
+"""Bytes of JSON kept of `metadata`; beyond that the largest values are dropped, by name order of arrival."""
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]+")
+_HEX_DIGEST = re.compile("[0-9a-f]{64}")
+_BEARER = re.compile(r"\s*bearer\s+", re.IGNORECASE)
+_SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)")
+
+CREDENTIAL_HEADERS = (
+    "x-litellm-api-key",
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "ocp-apim-subscription-key",
+)
+"""Where a key is looked for, in this order (LiteLLM's six forms)."""
+
+NOBODY = Attribution()
+
+
+class Scope:
+    """One surrounding block: an inbound request or a `spend.tag(...)`, with what it says and what was spent in it."""
+
+    __slots__ = ("attribution", "opened", "request_id", "tally")
+
+    def __init__(
+        self, attribution: Attribution, parent: Scope | None = None, request_id: str | None = None
+    ) -> None:
+        self.attribution = attribution
+        self.tally: Tally = Tally(parent.tally if parent is not None else None)
+        self.request_id: str | None = request_id or (parent.request_id if parent is not None else None)
+        self.opened = 0
+
+
+current_scope: ContextVar[Scope | None] = ContextVar("spend_scope", default=None)
+
+
+def inbound_scope(attribution: Attribution) -> Scope:
+    """Return the scope of an inbound request, with an id of its own under which its calls are found."""
+    return Scope(attribution, request_id=attribution.session_id or new_call_id())
+
+
+@lru_cache(maxsize=4096)
+def hash_key(secret: str) -> str:
+    """Return the sha256 hex of a credential; a hash passes through, so that either form may be given."""
+    if _HEX_DIGEST.fullmatch(secret):
+        return secret
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """Return the credential that headers (names in lower case) carry, without its scheme; None when there is none."""
+    for name in CREDENTIAL_HEADERS:
+        value = headers.get(name)
+        if value:
+            signed = _SIGNED.match(value)
+            secret = signed.group(1) if signed else _BEARER.sub("", value, count=1).strip()
+            if secret:
+                return secret
+    return None
+
+
+def clean(text: str, limit: int = MAX_NAME) -> str:
+    """Return a text without control characters and surrogates, stripped and cut to a length."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text.strip()
+    # Cut before the scan, so that a megabyte from a client costs no more than a line.
+    return _UNSAFE.sub(" ", text[: limit * 4]).strip()[:limit].strip()
+
+
+def clean_name(value: object, limit: int = MAX_NAME) -> str | None:
+    """Return an id as clean text; numbers become text, other types and blanks become None."""
+    if isinstance(value, str):
+        return clean(value, limit) or None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def clean_tags(values: Iterable[object], max_tags: int = 64, max_length: int = 256) -> tuple[str, ...]:
+    """Return tags stripped, de-duplicated, in the order met, at most `max_tags` of at most `max_length` characters.
+
+    Numbers become text, objects and lists their JSON text; None and blanks are dropped; what is beyond the bounds is
+    cut (a long tag) or dropped (further tags).
+    """
+    seen: dict[str, None] = {}
+    for value in values:
+        tag = _tag_text(value, max_length)
+        if tag:
+            seen[tag] = None
+            if len(seen) >= max_tags:
+                break
+    return tuple(seen)
+
+
+def _tag_text(value: object, limit: int) -> str:
+    if isinstance(value, str):
+        return clean(value, limit)
+    if value is None:
+        return ""
+    try:
+        return clean(json.dumps(value, separators=(",", ":"), default=str)[: limit * 4], limit)
+    except (TypeError, ValueError, RecursionError):
+        return ""
+
+
+def clean_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return key/value pairs that are JSON, clean and no larger than `MAX_METADATA` bytes in all."""
+    kept: dict[str, Any] = {}
+    room = MAX_METADATA
+    for key, value in values.items():
+        name = clean(str(key), 128)
+        try:
+            text = json.dumps(value, separators=(",", ":"), default=str)
+        except (TypeError, ValueError, RecursionError):
+            continue
+        if name and len(text) + len(name) <= room:
+            room -= len(text) + len(name)
+            kept[name] = _clean_json(json.loads(text))
+    return kept
+
+
+def _clean_json(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSAFE.sub(" ", value)
+    if isinstance(value, list):
+        return [_clean_json(item) for item in value]
+    if isinstance(value, dict):
+        return {_UNSAFE.sub(" ", key): _clean_json(item) for key, item in value.items()}
+    return value
+
+
+def merge(first: Attribution, then: Attribution, *, max_tags: int = 64) -> Attribution:
+    """Return what two say together: `first` wins field by field; tags and metadata are joined."""
+    if then is NOBODY:
+        return first
+    if first is NOBODY:
+        return then
+    changes = {
+        name: getattr(then, name) for name in _NAMES if not getattr(first, name) and getattr(then, name)
+    }
+    if then.tags:
+        changes["tags"] = tuple(dict.fromkeys(first.tags + then.tags))[:max_tags] if first.tags else then.tags
+    if then.metadata:
+        changes["metadata"] = {**then.metadata, **first.metadata} if first.metadata else then.metadata
+    return dataclasses.replace(first, **changes) if changes else first
+
+
+_NAMES = tuple(f.name for f in dataclasses.fields(Attribution) if f.name not in ("tags", "metadata"))
