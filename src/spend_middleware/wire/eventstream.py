@@ -69,24 +69,21 @@ class Frames:
     truncated: bool = False
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield every sound frame, in order."""
-        body, at, end = memoryview(self.body), 0, len(self.body)
+        """Yield every sound frame, in order; after damage, go on at the next sound one."""
+        view, at, end = memoryview(self.body), 0, len(self.body)
         while at < end:
-            size = _frame_size(body, at)
-            if size is None:
-                self.truncated = end - at < _PRELUDE
-                self.corrupt += not self.truncated
-                at = _next_prelude(body, at + 1)
-                continue
-            if at + size > end:
-                self.truncated = True
-                return
-            frame = _frame(body[at : at + size])
-            if frame is None:
-                self.corrupt += 1
-            else:
-                yield frame
-            at += size
+            size = _frame_size(view, at)
+            if size is not None and at + size <= end:
+                frame = _frame(view[at : at + size])
+                if frame is not None:
+                    yield frame
+                    at += size
+                    continue
+            following = _next_frame(self.body, view, at + 1)
+            # Nothing sound to the end: the body just broke off, when this frame has a sound start or hardly any.
+            self.truncated = following == end and (end - at < _PRELUDE or (size or 0) > end - at)
+            self.corrupt += not self.truncated
+            at = following
 
     def note(self) -> str | None:
         """Return what was wrong with the frames, None when nothing was."""
@@ -106,14 +103,15 @@ def _frame_size(body: memoryview, at: int) -> int | None:
     return total
 
 
-def _next_prelude(body: memoryview, at: int) -> int:
-    """Return where the next sound frame starts, so that one damaged length does not lose all that follows."""
-    last = len(body) - _SMALLEST
-    while at <= last:
-        # A frame is shorter than 16 MiB: its first byte is 0, which skips nearly every position cheaply.
-        if body[at] == 0 and _frame_size(body, at) is not None:
+def _next_frame(body: bytes, view: memoryview, at: int) -> int:
+    """Return where the next frame starts whose prelude is sound, so that one damaged frame loses no other."""
+    # A frame shorter than 16 MiB starts with a zero byte; its checksum tells it from other zeros.
+    at = body.find(0, at)
+    while at != -1:
+        size = _frame_size(view, at)
+        if size is not None and at + size <= len(body):
             return at
-        at += 1
+        at = body.find(0, at + 1)
     return len(body)
 
 
