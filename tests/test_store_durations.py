@@ -54,7 +54,24 @@ def test_a_window_ends_at_the_aligned_time(text: str, reset: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0d", "0", "30", "10D", "1M", "-1d", "1.5d", " 1d", "1d ", "1dd", "d", "٣d", "1 d", "9999999999d", "\0"],
+    [
+        "",
+        "0d",
+        "0",
+        "30",
+        "10D",
+        "1M",
+        "-1d",
+        "1.5d",
+        " 1d",
+        "1d ",
+        "1dd",
+        "d",
+        "٣d",
+        "1 d",
+        "9999999999d",
+        "\0",
+    ],
 )
 def test_a_text_that_names_no_duration_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(ConfigurationError, match="Invalid budget_duration"):

@@ -47,7 +47,9 @@ class Duration:
                 return _months_later(at, self.count * (12 if self.unit == "y" else 1))
             return at + timedelta(seconds=self.count * _SECONDS[self.unit])
         except (OverflowError, ValueError) as error:
-            raise ConfigurationError(f"The duration '{self.count}{self.unit}' ends after year 9999.") from error
+            raise ConfigurationError(
+                f"The duration '{self.count}{self.unit}' ends after year 9999."
+            ) from error
 
     def next_reset(self, after: datetime, zone: tzinfo = UTC) -> datetime:
         """Return when the window that holds an instant ends, aligned to the calendar of a zone.
@@ -61,7 +63,9 @@ class Duration:
         try:
             return self._aligned(after.astimezone(zone)).astimezone(UTC)
         except (OverflowError, ValueError) as error:
-            raise ConfigurationError(f"The duration '{self.count}{self.unit}' ends after year 9999.") from error
+            raise ConfigurationError(
+                f"The duration '{self.count}{self.unit}' ends after year 9999."
+            ) from error
 
     def _aligned(self, here: datetime) -> datetime:
         midnight = here.replace(hour=0, minute=0, second=0, microsecond=0)
