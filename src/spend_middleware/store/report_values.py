@@ -117,21 +117,22 @@ class Sums:
         requests: All calls, whatever their end.
         unpriced: Calls whose cost is not known; they add nothing to the spend.
         estimated: Calls whose tokens were counted by us and not by the provider.
-        duration_ms: Milliseconds from start to end of all calls together.
+        failures: Calls that did not end well: failed, aborted or interrupted.
+        duration: Microseconds from start to end of all calls together.
     """
 
     spend_pico: int = 0
-    requests: int = 0
-    successes: int = 0
-    unpriced: int = 0
-    estimated: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    total_tokens: int = 0
     cache_read_input_tokens: int = 0
     cache_creation_input_tokens: int = 0
     reasoning_tokens: int = 0
-    duration_ms: int = 0
+    requests: int = 0
+    successes: int = 0
+    failures: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+    duration: int = 0
 
     @property
     def spend(self) -> Decimal:
@@ -139,9 +140,14 @@ class Sums:
         return from_pico(self.spend_pico)
 
     @property
-    def failures(self) -> int:
-        """Calls that did not succeed, aborted and interrupted ones too."""
-        return self.requests - self.successes
+    def total_tokens(self) -> int:
+        """Tokens in and out."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def duration_ms(self) -> int:
+        """Whole milliseconds from start to end of all calls together."""
+        return self.duration // 1000
 
     def __add__(self, other: Sums) -> Sums:
         """Return the sums over both."""
@@ -265,14 +271,17 @@ class ActivityDay:
 
 @dataclass(frozen=True, slots=True)
 class ActivityPage:
-    """A page of days, newest first; `total` is over the whole period and not over the page.
+    """A page of days, newest first, counted in lines as LiteLLM does: a day can go on upon the next page.
 
     Args:
+        page_total: Over the lines of this page (LiteLLM's metadata shows these).
+        total: Over the whole period, each call once.
         total_parts: Lines (day, entity, key, model, provider, endpoint) of the whole period: LiteLLM's pages count them.
         key_owners: For each key on the page the (team_id, user_id) that its calls carried last.
     """
 
     days: tuple[ActivityDay, ...]
+    page_total: Sums
     total: Sums
     page: int
     total_pages: int

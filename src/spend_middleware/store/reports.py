@@ -134,8 +134,8 @@ class Reports:
     ) -> ActivityPage:
         """Return `/user|team|tag|customer|organization/daily/activity`; `entity` is what "entities" are.
 
-        A page holds whole days: as many as `page_size` lines (day, entity, key, model, provider, endpoint) fill, and
-        at least one.
+        A page holds `page_size` lines (day, entity, key, model, provider, endpoint), newest day first; the days on it
+        are sums over its lines, as LiteLLM's are.
         """
         raise NotImplementedError
 
