@@ -26,6 +26,11 @@ class Route:
         upload: True for multipart and binary requests, whose body is never buffered.
         follow_up: True for a request that reads a result made earlier (GET of a background response, of a batch):
             it is billed only when its reading has a `once_key`.
+        price_provider: The provider whose price list counts, where it is not the one that was called: what stands
+            behind a gateway or a router.
+        gateway: True where the path does not say who stands behind: the model's name decides the price list.
+        local: True for a host of this machine or of a private network.
+        certain: False when host and path only look like an LLM call: recorded only if the answer looks so too.
     """
 
     provider: str
@@ -37,6 +42,10 @@ class Route:
     usage_on_request: bool = False
     upload: bool = False
     follow_up: bool = False
+    price_provider: str | None = None
+    gateway: bool = False
+    local: bool = False
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +84,11 @@ class Reading:
         once_key: Names the provider's object when it can be read again and must be billed once, such as
             "openai/response/resp_123"; `created_at` (seconds UTC) then goes with it.
         billable: False when there is nothing to record (a poll that is not terminal, a listing).
+        provider: Who answered, when the answer says otherwise than the host (a LiteLLM proxy by its headers).
+        price_provider: The provider whose price list counts, when the answer shows it.
         error_type: A short machine-readable word when the answer is an error, also inside a 200.
+        output_missing: True when a stream broke off after its input was counted and before its output was: `usage`
+            then holds what was reported, and the output is still to be counted from `visible_text`.
         visible_text: Gives the text that the answer shows, for counting tokens when `usage` is None.
     """
 
@@ -88,6 +101,8 @@ class Reading:
     response_id: str | None = None
     finish_reason: str | None = None
     service_tier: str | None = None
+    provider: str | None = None
+    price_provider: str | None = None
     batch: bool = False
     stream: bool = False
     pending: bool = False
@@ -95,6 +110,7 @@ class Reading:
     created_at: float | None = None
     billable: bool = True
     error_type: str | None = None
+    output_missing: bool = False
     visible_text: Callable[[], str] | None = None
     more: Sequence[Reading] = ()
     """Further calls that the same answer bills, such as the lines of a batch result."""
