@@ -1,0 +1,90 @@
+"""Bytes of a server-sent event stream as events; the end is searched first, because usage stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+_STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
+
+
+class Event(NamedTuple):
+    """One event: its name, empty when the stream gives none, and its data lines joined."""
+
+    name: str
+    data: bytes
+
+
+def looks_like_events(content_type: str, body: bytes) -> bool:
+    """Return whether a body is an event stream, by its type or, where that is missing, by how it begins."""
+    return "event-stream" in content_type or body.lstrip()[:6].startswith(_STARTS)
+
+
+def events(body: bytes) -> Iterator[Event]:
+    """Yield every event; line ends may be CRLF, LF or CR, and the last event needs no blank line after it."""
+    name, lines = "", []
+    for line in body.splitlines():
+        if not line:
+            if lines:
+                yield Event(name, b"\n".join(lines))
+            name, lines = "", []
+        elif line.startswith(b"data:"):
+            lines.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line.startswith(b"event:"):
+            name = line[6:].strip().decode("utf-8", "replace")
+    if lines:
+        yield Event(name, b"\n".join(lines))
+
+
+def objects(body: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the JSON object of every event that holds one, in order."""
+    for event in events(body):
+        value = _object(event.data)
+        if value is not None:
+            yield value
+
+
+def first_object(body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object of the first event that holds one."""
+    return next(objects(body[:65536] if len(body) > 65536 else body), None) or next(objects(body), {})
+
+
+def objects_holding(body: bytes, *markers: bytes) -> Iterator[dict[str, Any]]:
+    """Yield, the latest first, the objects of the events that hold one of the markers; no other is parsed.
+
+    Args:
+        body: The whole stream, or the two ends of one.
+        markers: What to search for, such as `"usage":{` in each spelling that providers use.
+    """
+    end = len(body)
+    while end > 0:
+        at = max(body.rfind(marker, 0, end) for marker in markers)
+        if at < 0:
+            return
+        start = max(body.rfind(b"\n", 0, at), body.rfind(b"\r", 0, at)) + 1
+        stop = body.find(b"\n", at)
+        line = body[start : stop if stop >= 0 else len(body)].strip()
+        value = _object(line[5:]) if line.startswith(b"data:") else None
+        if value is None:
+            start, value = _event_around(body, at)
+        if value is not None:
+            yield value
+        end = start
+
+
+def _event_around(body: bytes, at: int) -> tuple[int, dict[str, Any] | None]:
+    """Return where the event at a position starts, and its object, for data that spans several lines."""
+    start = max(body.rfind(b"\n\n", 0, at), body.rfind(b"\r\n\r\n", 0, at), 0)
+    stops = [found for found in (body.find(b"\n\n", at), body.find(b"\r\n\r\n", at)) if found >= 0]
+    event = next(events(body[start : min(stops, default=len(body))]), None)
+    return start, _object(event.data) if event else None
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = from_json(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
