@@ -24,7 +24,8 @@ def looks_like_events(content_type: str, body: bytes) -> bool:
 
 def events(body: bytes) -> Iterator[Event]:
     """Yield every event; line ends may be CRLF, LF or CR, and the last event needs no blank line after it."""
-    name, lines = "", []
+    name = ""
+    lines: list[bytes] = []
     for line in body.splitlines():
         if not line:
             if lines:
