@@ -199,12 +199,10 @@ class TagReport:
     Args:
         total: Over all calls of the period, each once, tagged or not.
         untagged: Over the calls that have no tag; None when only certain tags were asked for.
-        tagged: Over the calls with at least one of the tags, each once.
     """
 
     tags: tuple[TagSpend, ...]
     total: Sums
-    tagged: Sums
     untagged: Sums | None
     from_rows: bool
     zone: str
