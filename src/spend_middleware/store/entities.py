@@ -202,7 +202,11 @@ class SpendEndUser(Spender, table=True):
 
 
 class SpendBudget(Limited, table=True):
-    """A reusable set of limits."""
+    """A reusable set of limits.
+
+    Args:
+        window_since: When the window began in which the budget's duration was last changed.
+    """
 
     __tablename__ = "spend_budgets"
 
@@ -213,6 +217,7 @@ class SpendBudget(Limited, table=True):
     allowed_models: list[str] = _names()
     temp_budget_increase: Decimal | None = _limit()
     temp_budget_expiry: int | None = _optional_count()
+    window_since: int = _count()
     created_at: int = _count()
     created_by: str = _text(default="", nullable=False)
     updated_at: int = _count()
@@ -272,7 +277,7 @@ class SpendConfig(SpendModel, table=True):
     __tablename__ = "spend_config"
 
     name: str = _text(primary_key=True)
-    value: Any = Field(default=None, sa_type=JsonText)
+    value: Any = Field(default=None, sa_type=JsonText, nullable=True)
     version: int = _count()
     updated_at: int = _count()
 

@@ -1,0 +1,324 @@
+"""The directory: who may spend, read and written in transactions that every worker hears of within a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from decimal import Decimal
+from typing import Any, Final, Literal, TypeVar
+
+from sqlalchemy import Engine, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel, col, select
+
+from spend_middleware.store.entities import (
+    Limited,
+    SpendBudget,
+    SpendConfig,
+    Spender,
+    SpendKey,
+    SpendMembership,
+    SpendTeam,
+    SpendUser,
+)
+from spend_middleware.store.key_cache import KeyCache, KeyRecord, _Unknown
+from spend_middleware.store.report_values import EVERYTHING, By
+from spend_middleware.store.reports import Reports
+from spend_middleware.store.standing import instant, standing
+
+Row = TypeVar("Row", bound=SQLModel)
+
+ENTITIES: Final = "entities"
+"""The name of the counter that every write moves."""
+
+ALLOWED_IPS: Final = "allowed_ips"
+
+_MANY: Final = 500
+"""Values in one IN list: below the variable limit of every SQLite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One transaction on the directory.
+
+    Args:
+        now: When it began, in microseconds since the epoch.
+        actor: The user id in whose name rows are written.
+    """
+
+    session: Session
+    now: int
+    zone: tzinfo
+    actor: str
+
+    def get(self, model: type[Row], key: Any) -> Row | None:
+        """Return the row with a primary key, None when there is none."""
+        return self.session.get(model, key)
+
+    def some(self, model: type[Row], column: Any, values: Sequence[str]) -> list[Row]:
+        """Return the rows whose column holds one of the values, in any number, ordered by that column."""
+        found: list[Row] = []
+        wanted = sorted(set(values))
+        for start in range(0, len(wanted), _MANY):
+            chunk = wanted[start : start + _MANY]
+            found += self.session.exec(
+                select(model).where(col(column).in_(chunk)).order_by(col(column))
+            ).all()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What counts against an entity now, and when that starts again."""
+
+    spend: Decimal
+    reset_at: int | None
+
+
+class Directory:
+    """Keys, teams, users, customers, budgets, tags and organizations over one engine.
+
+    Args:
+        engine: The database.
+        reports: Where the spend of an entity comes from.
+        zone: Whose midnights end budget windows.
+        now: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        reports: Reports,
+        zone: tzinfo = UTC,
+        now: Callable[[], float] = time.time,
+        cache_size: int = 10_000,
+    ) -> None:
+        self._engine = engine
+        self.reports = reports
+        self.zone = zone
+        self._now = now
+        self.cache = KeyCache(self._version, self._load_key, self._load_ips, size=cache_size)
+
+    # -- transactions
+
+    @contextmanager
+    def read(self, actor: str = "") -> Iterator[Desk]:
+        """Open a transaction that reads."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield Desk(session, self.now(), self.zone, actor)
+
+    @contextmanager
+    def write(self, actor: str = "") -> Iterator[Desk]:
+        """Open a transaction that writes: all of it or, when anything is raised, nothing of it.
+
+        Writers stand in line at the counter's row, so what one of them has checked holds until it commits.
+        """
+        with Session(self._engine, expire_on_commit=False) as session:
+            now = self.now()
+            self._bump(session, now)
+            yield Desk(session, now, self.zone, actor)
+            session.commit()
+        self.cache.clear()
+
+    def now(self) -> int:
+        """Return the time in microseconds since the epoch."""
+        return int(self._now() * 1_000_000)
+
+    def _bump(self, session: Session, now: int) -> None:
+        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        row = insert(SpendConfig).values(name=ENTITIES, value=None, version=1, updated_at=now)
+        change = {"version": SpendConfig.version + 1, "updated_at": now}
+        session.execute(row.on_conflict_do_update(index_elements=["name"], set_=change))
+
+    def _version(self) -> int:
+        with Session(self._engine) as session:
+            version = session.exec(select(SpendConfig.version).where(SpendConfig.name == ENTITIES)).first()
+            return version or 0
+
+    # -- keys
+
+    def peek_key(self, key_hash: str) -> KeyRecord | Literal[_Unknown.UNKNOWN] | None:
+        """Return a key's record, None for an unknown key, or UNKNOWN; never waits for the database."""
+        return self.cache.peek(key_hash)
+
+    def find_key(self, key_hash: str) -> KeyRecord | None:
+        """Return a key's record, None for an unknown key; may wait for the database, so call it in a thread.
+
+        Raises:
+            StoreError: The database cannot be reached and the key is not among the known ones.
+        """
+        return self.cache.find(key_hash)
+
+    def _load_key(self, key_hash: str) -> KeyRecord | None:
+        with Session(self._engine) as session:
+            key = session.get(SpendKey, key_hash)
+            if key is None:
+                return None
+            team = session.get(SpendTeam, key.team_id) if key.team_id else None
+            user = session.get(SpendUser, key.user_id) if key.user_id else None
+            memberships = session.exec(
+                select(SpendMembership)
+                .where(SpendMembership.kind == "team", SpendMembership.user_id == (key.user_id or ""))
+                .order_by(col(SpendMembership.group_id))
+            ).all()
+            return _record(key, team, user, memberships)
+
+    # -- spend
+
+    def accounts(self, by: By, entities: Mapping[str, Spender]) -> dict[str, Account]:
+        """Return what counts against each entity, by its id."""
+        now = self.now()
+        budgets = self._budgets_of(entities.values())
+        at = {
+            name: standing(
+                entity,
+                _own_limits(entity),
+                budgets.get(getattr(entity, "budget_id", None) or ""),
+                now,
+                self.zone,
+            )
+            for name, entity in entities.items()
+        }
+        spent = self._spent(by, {name: place.since for name, place in at.items()})
+        return {
+            name: Account(spent.get(name, Decimal(0)) + place.carried, place.reset_at)
+            for name, place in at.items()
+        }
+
+    def lifetime(self, keys: Sequence[SpendKey]) -> dict[str, Decimal]:
+        """Return what each key has spent in its whole life, whatever was reset."""
+        spent = self._spent(By.KEY, {key.token: key.total_since for key in keys})
+        return {key.token: spent.get(key.token, Decimal(0)) + key.total_carried for key in keys}
+
+    def _spent(self, by: By, since: Mapping[str, int]) -> dict[str, Decimal]:
+        names: dict[int, list[str]] = {}
+        for name, moment in since.items():
+            names.setdefault(moment, []).append(name)
+        spent: dict[str, Decimal] = {}
+        for moment, some in names.items():
+            for name, sums in self.reports.spend_since_many(by, some, instant(moment), EVERYTHING).items():
+                spent[name] = sums.spend
+        return spent
+
+    def _budgets_of(self, entities: Any) -> dict[str, SpendBudget]:
+        names = {getattr(entity, "budget_id", None) for entity in entities} - {None}
+        if not names:
+            return {}
+        with self.read() as desk:
+            budgets = desk.some(SpendBudget, SpendBudget.budget_id, [name for name in names if name])
+            return {budget.budget_id: budget for budget in budgets}
+
+    def reset_spend(self) -> None:
+        """Set the spend of all keys and teams to zero from now on; the ledger stays as it is."""
+        with self.write() as desk:
+            for model in (SpendKey, SpendTeam):
+                desk.session.execute(
+                    update(model).values(spend_since=desk.now, spend_carried=Decimal(0), updated_at=desk.now)
+                )
+
+    # -- what every worker shares
+
+    def config(self, name: str) -> Any:
+        """Return a shared setting, None when it was never set."""
+        with Session(self._engine) as session:
+            row = session.get(SpendConfig, name)
+            return None if row is None else row.value
+
+    def set_config(self, name: str, value: Any) -> None:
+        """Set a shared setting."""
+        with self.write() as desk:
+            _put_config(desk, name, value)
+
+    def allowed_ips(self) -> Sequence[str]:
+        """Return the addresses and networks that may call; empty when everybody may."""
+        return self.cache.allowed_ips()
+
+    def _load_ips(self) -> Sequence[str]:
+        return self.config(ALLOWED_IPS) or ()
+
+    def add_allowed_ip(self, network: str) -> bool:
+        """Allow an address or a network; False when it was allowed before."""
+        with self.write() as desk:
+            listed = _listed_ips(desk)
+            if network in listed:
+                return False
+            _put_config(desk, ALLOWED_IPS, [*listed, network])
+            return True
+
+    def remove_allowed_ip(self, network: str) -> bool:
+        """Take an address or a network off the list; False when it was not on it."""
+        with self.write() as desk:
+            listed = _listed_ips(desk)
+            if network not in listed:
+                return False
+            _put_config(desk, ALLOWED_IPS, [other for other in listed if other != network])
+            return True
+
+    def close(self) -> None:
+        """Stop following the counter of changes."""
+        self.cache.close()
+
+
+def _own_limits(entity: object) -> Limited | None:
+    return entity if isinstance(entity, Limited) else None
+
+
+def _listed_ips(desk: Desk) -> list[str]:
+    row = desk.get(SpendConfig, ALLOWED_IPS)
+    return list(row.value or ()) if row is not None else []
+
+
+def _put_config(desk: Desk, name: str, value: Any) -> None:
+    row = desk.get(SpendConfig, name) or SpendConfig(name=name)
+    row.value, row.version, row.updated_at = value, row.version + 1, desk.now
+    desk.session.add(row)
+
+
+def _record(
+    key: SpendKey, team: SpendTeam | None, user: SpendUser | None, memberships: Sequence[SpendMembership]
+) -> KeyRecord:
+    team_metadata = team.team_metadata if team is not None else {}
+    return KeyRecord(
+        key_hash=key.token,
+        key_name=key.key_name,
+        key_alias=key.key_alias,
+        key_type=key.key_type,
+        user_id=key.user_id,
+        user_role=user.user_role if user is not None else None,
+        user_email=user.user_email if user is not None else None,
+        teams=tuple(member.group_id for member in memberships),
+        admin_teams=tuple(member.group_id for member in memberships if member.role == "admin"),
+        team_id=key.team_id,
+        team_alias=team.team_alias if team is not None else None,
+        organization_id=key.organization_id
+        or (team.organization_id if team is not None else None)
+        or (user.organization_id if user is not None else None),
+        agent_id=key.agent_id,
+        permissions=key.permissions,
+        allowed_routes=tuple(key.allowed_routes),
+        models=tuple(key.models),
+        tags=_default_tags(key.key_metadata, team_metadata),
+        spend_logs_metadata={**_pairs(team_metadata), **_pairs(key.key_metadata)},
+        max_budget=key.max_budget,
+        team_max_budget=team.max_budget if team is not None else None,
+        user_max_budget=user.max_budget if user is not None else None,
+        expires_at=None if key.expires is None else key.expires / 1_000_000,
+        blocked=bool(key.blocked),
+        team_blocked=team is not None and team.blocked,
+    )
+
+
+def _default_tags(*metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the `tags` of several metadata, each once, in order; what is not a text is left out."""
+    listed = [tags for tags in (one.get("tags") for one in metadata) if isinstance(tags, list)]
+    return tuple(
+        dict.fromkeys(tag for tags in listed for tag in tags if isinstance(tag, str) and tag.strip())
+    )
+
+
+def _pairs(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    pairs = metadata.get("spend_logs_metadata")
+    return pairs if isinstance(pairs, dict) else {}
