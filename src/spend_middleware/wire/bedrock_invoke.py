@@ -18,7 +18,7 @@ from spend_middleware.wire.bedrock import (
 )
 from spend_middleware.wire.eventstream import Frames
 from spend_middleware.wire.reading import Reading, Received, Route, Sent
-from spend_middleware.wire.values import count, lines, listing, mapping, parsed, string, traits_of, within
+from spend_middleware.wire.values import count, documents, listing, mapping, string, traits_of, within
 
 # Bedrock user guide, "Submit a single prompt with InvokeModel": the counts also stand in the response headers.
 _HEADERS = {
@@ -48,10 +48,7 @@ def read_invoke(route: Route, sent: Sent, received: Received) -> Reading:
         reading.error_type = error
         reading.usage_note = reading.usage_note or frames.note()
         return reading
-    content = parsed(received.body)
-    return _invoked(
-        route, sent, received, [mapping(content)] if isinstance(content, dict) else list(lines(received.body))
-    )
+    return _invoked(route, sent, received, documents(received.body))
 
 
 def _invoked(route: Route, sent: Sent, received: Received, chunks: list[Mapping[str, Any]]) -> Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -30,14 +30,18 @@ def parsed(body: bytes) -> Any:
         return None
 
 
-def lines(body: bytes) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of a body of JSON lines; a line that is no object is passed over."""
-    for line in body.split(b"\n"):
-        line = line.strip()
-        if line[:1] == b"{":
-            value = parsed(line)
-            if isinstance(value, dict):
-                yield value
+def documents(body: bytes) -> list[Mapping[str, Any]]:
+    """Return the objects of a body that is one JSON object or JSON lines, the readable part of a broken one too."""
+    try:
+        whole = from_json(body)
+    except ValueError:
+        pass
+    else:
+        return [whole] if isinstance(whole, dict) else []
+    out = [
+        found for line in body.split(b"\n") if line.lstrip()[:1] == b"{" and (found := mapping(parsed(line)))
+    ]
+    return out or [found for found in (mapping(parsed(body)),) if found]
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

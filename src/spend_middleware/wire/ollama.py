@@ -1,0 +1,45 @@
+"""Ollama's own API: chat, generate and embed, whole and as JSON lines, on a machine of one's own or in its cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spend_middleware.call import Usage
+from spend_middleware.wire.answers import asked_model, failure
+from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.values import count, documents, mapping, string
+
+# github.com/ollama/ollama, docs/api.md, "Response": the counts stand in the last object, the one with `done`; the
+# durations beside them are nanoseconds of the server's clock.
+_COUNTS = ("prompt_eval_count", "eval_count")
+
+
+def read_native(route: Route, sent: Sent, received: Received) -> Reading:
+    """Read /api/chat, /api/generate, /api/embed and /api/embeddings."""
+    failed = failure(route, sent, received)
+    if failed is not None:
+        return failed
+    chunks = documents(received.body)
+    last = chunks[-1] if chunks else {}
+    raw = {name: last[name] for name in _COUNTS if last.get(name) is not None}
+    return Reading(
+        usage=Usage(
+            input_tokens=count(raw.get("prompt_eval_count")), output_tokens=count(raw.get("eval_count"))
+        )
+        if raw
+        else None,
+        raw_usage=raw or None,
+        request_model=asked_model(route, sent),
+        response_model=string(last.get("model")),
+        finish_reason=string(last.get("done_reason")),
+        stream=len(chunks) > 1,
+        error_type="stream_error" if isinstance(last.get("error"), str) else None,
+        visible_text=lambda: "".join(_piece(chunk) for chunk in chunks),
+    )
+
+
+def _piece(chunk: Mapping[str, Any]) -> str:
+    message = mapping(chunk.get("message"))
+    found = (chunk.get("response"), chunk.get("thinking"), message.get("content"), message.get("thinking"))
+    return "".join(text for text in found if isinstance(text, str))
