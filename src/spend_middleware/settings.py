@@ -55,6 +55,10 @@ class Settings(BaseSettings):
         (), description="Addresses or networks whose X-Forwarded-For is believed."
     )
 
+    strict_compat: bool = Field(
+        False, description="/spend/logs leaves out the end day, but for its first instant, as LiteLLM does."
+    )
+
     # -- who a call is for
     trust_client_headers: bool = Field(False, description="Believe x-litellm-* headers of inbound requests.")
     max_tags: int = Field(
