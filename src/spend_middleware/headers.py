@@ -1,0 +1,69 @@
+"""LiteLLM's response headers that say what a call, or all calls of a request, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from spend_middleware.call import EXACT, Call, Charge, Tally
+
+# header suffix -> the meters whose charges it sums (the meter names are those of `pricing`).
+PARTS = (
+    ("input", ("input",)),
+    ("output", ("output",)),
+    ("cache-read", ("cache_read",)),
+    ("cache-creation", ("cache_write",)),
+    ("reasoning", ("reasoning",)),
+)
+
+
+def plain(amount: Decimal) -> str:
+    """Return a USD amount as a plain decimal: no exponent, no trailing zeros, "0.0" for nothing."""
+    text = format(amount, "f")
+    if "." in text:
+        text = text.rstrip("0")
+        return text + "0" if text.endswith(".") else text
+    return text + ".0"
+
+
+def cost_headers(call: Call) -> list[tuple[str, str]]:
+    """Return the headers for one call: its id, its duration, and its cost with its parts where it is known."""
+    cost = call.cost
+    found = [
+        ("x-litellm-call-id", call.call_id),
+        ("x-litellm-response-duration-ms", f"{(call.ended_at - call.started_at) * 1000:.3f}"),
+    ]
+    if cost.amount is None:
+        return found
+    found.append(("x-litellm-response-cost", plain(cost.amount)))
+    if cost.list_amount is not None:
+        found.append(("x-litellm-response-cost-original", plain(cost.list_amount)))
+    found.extend(_parts(cost.charges))
+    return found
+
+
+def tally_headers(request_id: str, tally: Tally) -> list[tuple[bytes, bytes]]:
+    """Return the headers for a service's own answer: the sum over the calls made while handling the request."""
+    found = [(b"x-litellm-call-id", request_id.encode("latin-1", "replace"))]
+    calls = tally.calls
+    if not calls:
+        return found
+    busy = sum(call.ended_at - call.started_at for call in calls)
+    found.append((b"x-litellm-response-duration-ms", f"{busy * 1000:.3f}".encode()))
+    # A sum that leaves calls out says so beside it.
+    if tally.unpriced < len(calls):
+        found.append((b"x-litellm-response-cost", plain(tally.cost).encode()))
+        charges = (charge for call in calls for charge in call.cost.charges)
+        found.extend((name.encode(), value.encode()) for name, value in _parts(charges))
+    if tally.unpriced:
+        found.append((b"x-spend-unpriced-calls", str(tally.unpriced).encode()))
+    return found
+
+
+def _parts(charges: Iterable[Charge]) -> list[tuple[str, str]]:
+    sums: dict[str, Decimal] = {}
+    for charge in charges:
+        for suffix, meters in PARTS:
+            if charge.meter.startswith(meters):
+                sums[suffix] = EXACT.add(sums.get(suffix, Decimal(0)), charge.amount)
+    return [(f"x-litellm-response-cost-{suffix}", plain(amount)) for suffix, amount in sums.items()]

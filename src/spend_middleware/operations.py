@@ -1,0 +1,138 @@
+"""What is done to the ledger besides the live path: calls told by hand, repricing, and prices asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from spend_middleware import wire
+from spend_middleware.call import (
+    NO_USAGE,
+    Attribution,
+    Call,
+    Charge,
+    Cost,
+    PricingStatus,
+    Usage,
+    UsageSource,
+    new_call_id,
+)
+from spend_middleware.errors import ConfigurationError
+from spend_middleware.pricing.book import PriceBook
+from spend_middleware.pricing.query import PriceQuery
+from spend_middleware.wire.reading import Received, Route, Sent
+
+
+def recorded_call(
+    provider: str,
+    model: str,
+    usage: Usage | None,
+    cost: Decimal | float | str | None,
+    operation: str,
+    request_id: str | None,
+    start_time: datetime | float | None,
+    end_time: datetime | float | None,
+    attribution: Attribution,
+    book: PriceBook,
+) -> Call:
+    """Return a call told by hand, priced."""
+    started = moment(start_time, "start_time") if start_time is not None else time.time()
+    ended = moment(end_time, "end_time") if end_time is not None else max(started, time.time())
+    call = Call(
+        call_id=_told_id(provider, request_id, started),
+        provider=provider,
+        operation=operation,
+        request_model=model,
+        response_model=model,
+        started_at=started,
+        ended_at=ended,
+        response_id=request_id,
+        usage=usage or NO_USAGE,
+        usage_source=UsageSource.NONE if usage is None else UsageSource.REPORTED,
+        attribution=attribution,
+    )
+    if cost is not None:
+        return dataclasses.replace(call, cost=_told_cost(cost))
+    query = PriceQuery(provider=provider, models=(model,), usage=usage, operation=operation, at=ended)
+    return dataclasses.replace(call, cost=book.price(query))
+
+
+def _told_id(provider: str, request_id: str | None, started: float) -> str:
+    if request_id is None:
+        return new_call_id(started)
+    digest = hashlib.sha256(f"told/{provider}/{request_id}".encode("utf-8", "replace")).digest()
+    return new_call_id(0.0, digest[:10])
+
+
+def _told_cost(cost: Decimal | float | str) -> Cost:
+    try:
+        amount = Decimal(str(cost))
+    except InvalidOperation:
+        raise ConfigurationError(f"cost={cost!r} is not an amount in USD.") from None
+    if not amount.is_finite():
+        raise ConfigurationError(f"cost={cost!r} is not an amount in USD.")
+    line = Charge("stated", Decimal(1), amount, amount)
+    return Cost(amount=amount, status=PricingStatus.CUSTOM, charges=(line,))
+
+
+def moment(value: datetime | float | str, name: str) -> float:
+    """Return seconds since the epoch UTC for an aware datetime, a number of seconds, or ISO text (UTC if bare).
+
+    Raises:
+        ConfigurationError: The value is none of these.
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ConfigurationError(f"{name}={value!r} is not a date or time in ISO 8601.") from None
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=UTC)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ConfigurationError(f"{name}={value!r} has no time zone; give an aware datetime.")
+        return value.timestamp()
+    return float(value)
+
+
+# The shapes of answers that `price_response` tells apart: (key that must be there, wire format, operation).
+SHAPES = (
+    ("candidates", "gemini.generateContent", "generate_content"),
+    ("usageMetadata", "gemini.generateContent", "generate_content"),
+    ("choices", "openai.chat", "completion"),
+    ("output", "openai.responses", "responses"),
+    ("stop_reason", "anthropic.messages", "completion"),
+    ("data", "openai.embeddings", "embedding"),
+    ("usage", "openai.chat", "completion"),
+)
+PROVIDER_OF_FORMAT = {"gemini": "gemini", "anthropic": "anthropic", "openai": ""}
+
+
+def price_response(response: Mapping[str, Any], book: PriceBook, model: str | None = None) -> Cost:
+    """Price an answer of any supported shape as a live call would be, now."""
+    name = str(response.get("model") or response.get("modelVersion") or model or "")
+    wire_format, operation = next(
+        ((fmt, op) for key, fmt, op in SHAPES if key in response), ("openai.chat", "completion")
+    )
+    provider = str(response.get("custom_llm_provider") or "") or PROVIDER_OF_FORMAT[wire_format.partition(".")[0]]
+    route = Route(provider=provider or "openai", operation=operation, wire_format=wire_format)
+    from pydantic_core import to_json
+
+    body = to_json(dict(response), serialize_unknown=True)
+    reading = wire.read(route, Sent(content={"model": name}), Received(status=200, body=body))
+    return book.price(
+        PriceQuery(
+            provider=provider,
+            models=tuple(dict.fromkeys(m for m in (reading.response_model, name, model) if m)),
+            usage=reading.usage,
+            operation=operation,
+            at=time.time(),
+            service_tier=reading.service_tier,
+            reported_cost=reading.reported_cost,
+        )
+    )

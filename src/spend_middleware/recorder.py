@@ -1,0 +1,274 @@
+"""The live path's only place with effects: each finished exchange becomes a row, a span, a tally and headers."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic_core import from_json
+
+from spend_middleware.attribution import (
+    NOBODY,
+    Scope,
+    clean_metadata,
+    clean_name,
+    clean_tags,
+    current_scope,
+    hash_key,
+    merge,
+    presented_key,
+)
+from spend_middleware.call import Attribution, Call, Status, UsageSource, new_call_id
+from spend_middleware.interception.exchange import Answer, Exchange
+from spend_middleware.headers import cost_headers
+from spend_middleware.metering import ENDPOINTS, base_of, measure, price_again
+from spend_middleware.pricing.book import PriceBook
+from spend_middleware.record import row_of, started_row_of
+from spend_middleware.settings import Settings
+from spend_middleware.telemetry import Telemetry
+from spend_middleware.wire import request, table
+from spend_middleware.wire.reading import Reading, Route, Sent
+
+log = logging.getLogger("spend_middleware")
+
+
+class Ledger(Protocol):
+    """What the recorder needs of the store. No method raises or blocks."""
+
+    def append(self, row: dict[str, Any], *, provisional: bool = False) -> None:
+        """Take one row; a provisional one is followed by its final form."""
+
+    def mark(self, call_id: str, started_row: dict[str, Any]) -> None:
+        """Note that a call went out."""
+
+    def unmark(self, call_id: str) -> None:
+        """Note that a call that went out leaves no row."""
+
+
+class Estimator(Protocol):
+    """Counts tokens off the caller's path."""
+
+    def submit(self, work: Callable[[], None]) -> bool:
+        """Run the work soon on another thread; False when it cannot be taken."""
+
+
+Gate = Callable[[Attribution, Route, Mapping[str, Any]], Answer | None]
+"""Asked before each call goes out; an answer refuses the call (the seam for budgets)."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """What was learned when a call went out, kept until its answer is closed."""
+
+    sent: Sent
+    attribution: Attribution
+    scope: Scope | None
+    context: Any
+    attempt: int
+    refused: bool = False
+
+
+class Recorder:
+    """Observes exchanges and records them.
+
+    Args:
+        settings: All knobs.
+        ledger: Where rows go.
+        prices: Gives the price book; asked at each call, so that a refreshed book counts at once.
+        telemetry: Spans and metrics.
+        estimator: Counts tokens where a provider sent no usage.
+        gate: Refuses calls before they go out.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        prices: Callable[[], PriceBook],
+        telemetry: Telemetry,
+        estimator: Estimator,
+        gate: Gate | None = None,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._prices = prices
+        self._telemetry = telemetry
+        self._estimator = estimator
+        self._gate = gate
+        self._rules = table.rules_of(settings.providers)
+        self._warned: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    # -- what interception asks
+
+    def recognise(self, method: str, host: str, path: str) -> Route | None:
+        """Return the route of a request that is to be metered, None for all other traffic."""
+        return table.recognise(method, host, path, self._rules)
+
+    def opened(self, exchange: Exchange) -> None:
+        """See a request before it goes out: who asked, what of it is ours and must not leave."""
+        route: Any = exchange.route
+        headers = dict(exchange.request_headers)
+        content = _json_object(exchange.request_body) or exchange.request_form
+        exchange.max_body_bytes = self._settings.max_body_bytes
+        scope = current_scope.get()
+        attribution = self._attribution(content, headers, route, scope)
+        exchange.call_id = new_call_id(exchange.started)
+        exchange.state = opened = Opened(
+            Sent(url=exchange.url, headers=headers, content=content),
+            attribution,
+            scope,
+            self._telemetry.context(),
+            _attempt(headers),
+        )
+        exchange.drop_headers = request.headers_to_drop(headers, route)
+        if content is not None and exchange.request_body:
+            self._rewrite(exchange, content, route)
+        if scope is not None:
+            scope.opened += 1
+        if self._gate is not None:
+            exchange.answer = self._gate(attribution, route, content or {})
+            opened.refused = exchange.answer is not None
+        if self._settings.journal_marks and not route.follow_up:
+            self._ledger.mark(exchange.call_id, self._started(exchange, route, content or {}, opened))
+
+    def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
+        """Return the headers for a streamed answer: the id under which its cost is found later."""
+        if not self._settings.response_headers:
+            return ()
+        return (("x-litellm-call-id", exchange.call_id),)
+
+    def finished(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
+        """Record a whole exchange, and return the headers for an answer that was not streamed."""
+        opened: Any = exchange.state
+        calls, reading = measure(exchange, opened.sent, self._prices(), opened.attribution, opened.attempt)
+        for call in calls:
+            if not self._estimated_later(call, reading, opened):
+                self.record(call, opened.scope, opened.context)
+        if not any(call.call_id == exchange.call_id for call in calls):
+            self._ledger.unmark(exchange.call_id)
+        return cost_headers(calls[0]) if calls and self._settings.response_headers else ()
+
+    # -- what becomes of a call
+
+    def record(self, call: Call, scope: Scope | None = None, context: Any = None) -> None:
+        """Put one finished call into the ledger, the tallies around it, and telemetry."""
+        self._ledger.append(row_of(call))
+        if scope is not None:
+            scope.tally.add(call)
+        if call.cost.amount is None:
+            self._warn_once(call)
+        self._telemetry.record(call, context)
+
+    def _estimated_later(self, call: Call, reading: Reading, opened: Opened) -> bool:
+        """Hand a call without reported usage to the estimator; False when it is to be recorded as it is."""
+        wanted = (reading.usage is None or reading.output_missing) and reading.reported_cost is None
+        if not (wanted and self._settings.estimate_missing_usage and not reading.pending):
+            return False
+        if call.status is Status.FAILURE and not (call.stream and reading.visible_text is not None):
+            return False
+
+        def estimate() -> None:
+            self.record(self._estimate(call, reading, opened), opened.scope, opened.context)
+
+        self._ledger.append(row_of(call), provisional=True)
+        return self._estimator.submit(estimate)
+
+    def _estimate(self, call: Call, reading: Reading, opened: Opened) -> Call:
+        from spend_middleware.pricing.estimate import estimate_usage
+
+        try:
+            found = estimate_usage(
+                call.operation,
+                call.model,
+                opened.sent.content,
+                reading.visible_text,
+                reported=reading.usage if reading.output_missing else None,
+            )
+        except Exception:
+            log.warning("Tokens of a call to %s could not be counted.", call.model, exc_info=True)
+            return call
+        if found is None:
+            return call
+        usage, note = found
+        return price_again(call, usage, UsageSource.ESTIMATED, note, self._prices())
+
+    def _warn_once(self, call: Call) -> None:
+        key = (call.provider, call.model)
+        with self._lock:
+            if key in self._warned or len(self._warned) > 10_000:
+                return
+            self._warned.add(key)
+        log.warning("Unpriced: calls to %s/%s have no cost (%s).", call.provider, call.model, call.cost.reason)
+
+    # -- who asked
+
+    def _attribution(
+        self, content: Mapping[str, Any] | None, headers: Mapping[str, str], route: Route, scope: Scope | None
+    ) -> Attribution:
+        settings = self._settings
+        fields = request.fields_of(content, headers, route)
+        own = Attribution(
+            tags=clean_tags(fields.tags, settings.max_tags, settings.max_tag_length) if fields.tags else (),
+            end_user=clean_name(fields.end_user),
+            session_id=clean_name(fields.session_id),
+            agent_id=clean_name(fields.agent_id),
+            metadata=clean_metadata(fields.metadata) if fields.metadata else {},
+        )
+        around = NOBODY if scope is None else scope.attribution
+        found = merge(own, around, max_tags=settings.max_tags)
+        changes: dict[str, Any] = {}
+        if found.key_hash is None and (secret := presented_key(headers)):
+            changes["key_hash"] = hash_key(secret)
+        if found.session_id is None and scope is not None:
+            changes["session_id"] = scope.request_id
+        if found.trace_id is None and (trace_id := self._telemetry.trace_id()):
+            changes["trace_id"] = trace_id
+        if found.end_user and (settings.disable_end_user_cost_tracking or settings.hash_end_users):
+            changes["end_user"] = None if settings.disable_end_user_cost_tracking else hash_key(found.end_user)
+        return dataclasses.replace(found, **changes) if changes else found
+
+    def _rewrite(self, exchange: Exchange, content: Mapping[str, Any], route: Route) -> None:
+        changed = request.without_our_fields(content, route)
+        if self._settings.include_stream_usage:
+            asking = request.want_stream_usage(changed if changed is not None else content, route)
+            if asking is not None:
+                changed = asking
+                exchange.filter = request.usage_chunk_filter()
+        if changed is not None:
+            exchange.new_body = request.encode(changed)
+
+    def _started(self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened) -> dict[str, Any]:
+        model = content.get("model")
+        return started_row_of(
+            Call(
+                call_id=exchange.call_id,
+                provider=route.provider,
+                operation=route.operation,
+                request_model=model if isinstance(model, str) else route.model or "",
+                api_base=base_of(exchange.url),
+                endpoint=ENDPOINTS.get(route.operation, f"/{route.operation}"),
+                started_at=exchange.started,
+                attempt=opened.attempt,
+                attribution=opened.attribution,
+            )
+        )
+
+
+def _json_object(body: bytes | None) -> Mapping[str, Any] | None:
+    if not body or body[:1] not in b"{ \n\r\t":
+        return None
+    try:
+        content = from_json(body)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _attempt(headers: Mapping[str, str]) -> int:
+    count = headers.get("x-stainless-retry-count", "")
+    return int(count) if count.isdecimal() and len(count) < 4 else 0
