@@ -9,36 +9,47 @@
 
 from __future__ import annotations
 
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
-from spend_middleware.call import (
-    Attribution,
-    Call,
-    Charge,
-    Cost,
-    PricingStatus,
-    Status,
-    Tally,
-    Unit,
-    Usage,
-    UsageSource,
-)
-from spend_middleware.errors import (
-    ConfigurationError,
-    MissingDependencyError,
-    NotFoundError,
-    PriceError,
-    SchemaError,
-    SpendError,
-    StoreError,
-)
-from spend_middleware.middleware import SpendMiddleware
-from spend_middleware.settings import Settings
-from spend_middleware.spend import Spend
-
 if TYPE_CHECKING:
+    from spend_middleware.call import (
+        Attribution,
+        Call,
+        Charge,
+        Cost,
+        PricingStatus,
+        Status,
+        Tally,
+        Unit,
+        Usage,
+        UsageSource,
+    )
+    from spend_middleware.errors import (
+        ConfigurationError,
+        MissingDependencyError,
+        NotFoundError,
+        PriceError,
+        SchemaError,
+        SpendError,
+        StoreError,
+    )
+    from spend_middleware.middleware import SpendMiddleware
     from spend_middleware.pricing.functions import completion_cost, cost_per_token, response_cost, token_counter
+    from spend_middleware.settings import Settings
+    from spend_middleware.spend import Spend
+
+# Where each public name lives: a name is imported when it is first asked for, so that a script which only wants a
+# price loads no server and no database.
+_ROOMS = {
+    "call": "Attribution Call Charge Cost PricingStatus Status Tally Unit Usage UsageSource",
+    "errors": "ConfigurationError MissingDependencyError NotFoundError PriceError SchemaError SpendError StoreError",
+    "middleware": "SpendMiddleware",
+    "pricing.functions": "completion_cost cost_per_token response_cost token_counter",
+    "settings": "Settings",
+    "spend": "Spend",
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 
 __all__ = [
     "Attribution",
@@ -67,15 +78,16 @@ __all__ = [
     "token_counter",
 ]
 
-__version__ = metadata.version("spend-middleware")
-
-_PRICING_FUNCTIONS = frozenset({"completion_cost", "cost_per_token", "response_cost", "token_counter"})
-
 
 def __getattr__(name: str) -> Any:
-    """Import the pricing functions when they are first asked for."""
-    if name in _PRICING_FUNCTIONS:
-        from spend_middleware.pricing import functions
+    if name == "__version__":
+        return metadata.version("spend-middleware")
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"spend_middleware.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return getattr(functions, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
