@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -9,10 +10,18 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from spend_middleware.api.errors import ProxyError
+from spend_middleware.errors import ConfigurationError, NotFoundError, StoreError
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Gate = Callable[[Request, "Permission"], Awaitable[None]]
+
+_EXPECTED = (ProxyError, HTTPException, RequestValidationError, ConfigurationError, NotFoundError)
+_log = logging.getLogger("spend_middleware.api")
 
 
 class Permission(StrEnum):
@@ -113,7 +122,39 @@ class GuardedRoute(APIRoute):
         answer = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            await self.gate(request, self.permission)
-            return await answer(request)
+            try:
+                await self.gate(request, self.permission)
+                await refuse_unwritable_text(request)
+                return await answer(request)
+            except _EXPECTED:
+                raise
+            except StoreError as error:
+                _log.warning("%s %s: %s", request.method, self.path, error)
+                raise ProxyError(503, str(error), "service_unavailable") from None
+            except Exception:
+                # No traceback leaves the house; the host's log has it.
+                _log.exception("%s %s could not be answered", request.method, self.path)
+                raise ProxyError(
+                    500, "Internal Server Error. The service's log says more.", "internal_server_error"
+                ) from None
 
         return guarded
+
+
+# Escapes of NUL and of halves of surrogate pairs that stand alone: JSON allows them, PostgreSQL and UTF-8 do not.
+_UNWRITABLE = re.compile(
+    rb"\\u0000|\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
+)
+
+
+async def refuse_unwritable_text(request: Request) -> None:
+    """Refuse text that no database can hold, before any of it is stored."""
+    for name, value in request.query_params.multi_items():
+        if "\x00" in value:
+            raise ProxyError(400, f"Invalid {name}: it holds a NUL character.", "bad_request_error", name)
+    if any("\x00" in str(value) for value in request.path_params.values()):
+        raise ProxyError(400, "Invalid path: it holds a NUL character.", "bad_request_error")
+    if request.method != "GET" and _UNWRITABLE.search(await request.body()):
+        raise ProxyError(
+            400, "Invalid body: it holds a NUL character or half a surrogate pair.", "bad_request_error"
+        )

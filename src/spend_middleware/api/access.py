@@ -1,0 +1,315 @@
+"""Who calls, and what that caller may do and see: decided here and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from anyio import to_thread
+from fastapi import Request
+
+from spend_middleware.api.addresses import Address, client_address, within
+from spend_middleware.api.errors import ProxyError
+from spend_middleware.api.house import House
+from spend_middleware.api.routing import Permission
+from spend_middleware.store.key_cache import KeyRecord
+from spend_middleware.store.report_values import EVERYTHING, Scope
+
+PROXY_ADMIN = "proxy_admin"
+PROXY_ADMIN_VIEWER = "proxy_admin_viewer"
+INTERNAL_USER = "internal_user"
+INTERNAL_USER_VIEWER = "internal_user_viewer"
+
+MASTER_USER = "default_user_id"
+"""The user that LiteLLM names where the master key itself acts."""
+
+# In LiteLLM's order: its own header wins, then Authorization, then the headers that provider SDKs send.
+_KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key")
+
+_EVERYBODY = frozenset({PROXY_ADMIN, PROXY_ADMIN_VIEWER, INTERNAL_USER, INTERNAL_USER_VIEWER})
+_ROLES: Mapping[Permission, frozenset[str]] = {
+    Permission.ADMIN: frozenset({PROXY_ADMIN}),
+    Permission.READ_ALL: frozenset({PROXY_ADMIN, PROXY_ADMIN_VIEWER}),
+    Permission.GLOBAL_SPEND: frozenset({PROXY_ADMIN, PROXY_ADMIN_VIEWER}),
+    Permission.SPEND: _EVERYBODY,
+    Permission.ANALYTICS: _EVERYBODY,
+    Permission.OWN_KEYS: frozenset({PROXY_ADMIN, INTERNAL_USER}),
+}
+_WRITES = frozenset({Permission.ADMIN, Permission.OWN_KEYS})
+_OPENED_BY_KEY = frozenset({Permission.GLOBAL_SPEND, Permission.SPEND})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who presented a valid credential, and what of the ledger that caller may see.
+
+    Args:
+        key_hash: sha256 hex of the presented key.
+        role: LiteLLM's role; the master key has proxy_admin, a key without a user none.
+        scope: What reports may show on this route.
+        address: Where the request comes from, behind trusted proxies.
+    """
+
+    key_hash: str
+    role: str | None
+    scope: Scope
+    master: bool = False
+    user_id: str | None = None
+    team_id: str | None = None
+    organization_id: str | None = None
+    record: KeyRecord | None = None
+    address: Address | None = None
+
+    @property
+    def sees_all(self) -> bool:
+        """True for administrators and their viewers."""
+        return self.master or self.role in (PROXY_ADMIN, PROXY_ADMIN_VIEWER)
+
+    @property
+    def is_admin(self) -> bool:
+        """True for those who may change what belongs to others."""
+        return self.master or self.role == PROXY_ADMIN
+
+
+def key_hash(key: str) -> str:
+    """Return the form that a key is stored and reported in: sha256 hex."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def hash_of(key_or_hash: str) -> str:
+    """Return the hash of a raw `sk-` key; everything else is taken for a hash already."""
+    return key_hash(key_or_hash) if key_or_hash.startswith("sk-") else key_or_hash
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """Return the credential of a request, from any of the six headers that LiteLLM reads."""
+    ours = headers.get("x-litellm-api-key")
+    if ours:
+        return _without_bearer(ours) or ours.strip()
+    authorization = headers.get("authorization")
+    if authorization:
+        key = _without_bearer(authorization)
+        if key is None:
+            raise ProxyError(
+                401,
+                "Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.",
+                "auth_error",
+            )
+        if key:
+            return key
+    return next((headers[name].strip() for name in _KEY_HEADERS if headers.get(name, "").strip()), None)
+
+
+def _without_bearer(value: str) -> str | None:
+    scheme, _, key = value.strip().partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+class Gate:
+    """Lets a request through to its route, or raises the refusal that LiteLLM would answer."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def __call__(self, request: Request, permission: Permission) -> None:
+        """Check the request and leave its `Caller` in `request.state.caller`."""
+        if permission is Permission.PUBLIC:
+            return
+        if not self._house.master_key:
+            raise ProxyError(
+                401,
+                "Authentication Error, this service has no master key, so its routes are closed. "
+                "Set SPEND_MASTER_KEY (or LITELLM_MASTER_KEY), or pass master_key to Spend.",
+                "auth_error",
+            )
+        if permission is Permission.DOCS:
+            return
+        path: str = request.scope["route"].path
+        # Addresses and keys are in the database: one visit to a thread for both.
+        request.state.caller = await to_thread.run_sync(self.admit, request, path, permission)
+
+    def admit(self, request: Request, path: str, permission: Permission) -> Caller:
+        """Return the caller of a request, or raise; blocks on the database."""
+        address = self._check_address(request)
+        key = presented_key(request.headers)
+        if not key:
+            raise ProxyError(401, "Authentication Error, No api key passed in.", "auth_error")
+        hashed = key_hash(key)
+        if hmac.compare_digest(hashed, key_hash(self._house.master_key or "")):
+            return Caller(
+                key_hash=hashed,
+                role=PROXY_ADMIN,
+                scope=EVERYTHING,
+                master=True,
+                user_id=MASTER_USER,
+                address=address,
+            )
+        record = self._valid_record(key, hashed)
+        scope = _authorise(record, path, permission)
+        return Caller(
+            key_hash=hashed,
+            role=record.user_role,
+            scope=scope,
+            user_id=record.user_id,
+            team_id=record.team_id,
+            organization_id=record.organization_id,
+            record=record,
+            address=address,
+        )
+
+    def _check_address(self, request: Request) -> Address | None:
+        address = client_address(
+            request.client.host if request.client else None,
+            request.headers.get("x-forwarded-for"),
+            self._house.settings.trusted_proxies,
+        )
+        allowed = self._house.directory.allowed_ips()
+        if allowed and not within(address, allowed):
+            raise ProxyError(403, f"Access forbidden: IP address {address} not allowed.", "auth_error")
+        return address
+
+    def _valid_record(self, key: str, hashed: str) -> KeyRecord:
+        if not key.startswith("sk-"):
+            raise ProxyError(
+                401,
+                f"LiteLLM Virtual Key expected. Received={masked(key)}, expected to start with 'sk-'.",
+                "auth_error",
+            )
+        record = self._house.directory.find_key(hashed)
+        if record is None:
+            raise ProxyError(
+                401,
+                "Authentication Error, Invalid proxy server token passed. "
+                f"Received API Key = {masked(key)}, Key Hash (Token) ={hashed}. "
+                "Unable to find token in the key table.",
+                "token_not_found_in_db",
+                "key",
+            )
+        if record.blocked:
+            raise ProxyError(
+                401,
+                "Authentication Error, Key is blocked. Update via `/key/unblock` if you're an admin.",
+                "auth_error",
+            )
+        if record.team_blocked:
+            raise ProxyError(
+                401,
+                f"Authentication Error, Team={record.team_id} is blocked. Update via `/team/unblock` "
+                "if you're an admin.",
+                "auth_error",
+            )
+        now = time.time()
+        if record.expires_at is not None and record.expires_at <= now:
+            raise ProxyError(
+                401,
+                f"Authentication Error - Expired Key. Key Expiry time {_moment(record.expires_at)} "
+                f"and current time {_moment(now)}",
+                "expired_key",
+                masked(key),
+            )
+        return record
+
+
+def _authorise(record: KeyRecord, path: str, permission: Permission) -> Scope:
+    """Return what a virtual key may see on a route, or raise the refusal."""
+    if permission is Permission.MASTER:
+        raise ProxyError(
+            401,
+            f"Authentication Error, Tried to access route={path}, which is only for MASTER KEY",
+            "auth_error",
+        )
+    named = any(_names(pattern, path) for pattern in record.allowed_routes)
+    if record.allowed_routes and not named and not _grouped(record.allowed_routes, path):
+        raise ProxyError(
+            401,
+            "Authentication Error, Virtual key is not allowed to call this route. "
+            f"Only allowed to call routes: {list(record.allowed_routes)}. Tried to call route: {path}",
+            "auth_error",
+        )
+    role = record.user_role
+    if permission in _OPENED_BY_KEY and record.permissions.get("get_spend_routes") is True:
+        return EVERYTHING
+    if permission is Permission.ANY_KEY or role in _ROLES[permission]:
+        return own_scope(record)
+    if permission in _OPENED_BY_KEY and named:
+        # A reporting key that belongs to nobody was made to see all; one that has an owner sees its owner's.
+        return own_scope(record) if record.user_id or record.team_id or record.organization_id else EVERYTHING
+    raise _refusal(record, path, permission)
+
+
+def own_scope(record: KeyRecord) -> Scope:
+    """Return the part of the ledger that belongs to the holder of a key."""
+    if record.user_role in (PROXY_ADMIN, PROXY_ADMIN_VIEWER):
+        return EVERYTHING
+    if record.user_id:
+        return Scope(users=frozenset({record.user_id}))
+    if record.team_id:
+        return Scope(teams=frozenset({record.team_id}))
+    return Scope(keys=frozenset({record.key_hash}))
+
+
+def _refusal(record: KeyRecord, path: str, permission: Permission) -> ProxyError:
+    if record.user_role == PROXY_ADMIN_VIEWER and permission in _WRITES:
+        return ProxyError(
+            403,
+            f"user not allowed to access this route, role= {record.user_role}. Trying to access: {path}",
+            "auth_error",
+        )
+    if permission is Permission.ANALYTICS:
+        return ProxyError(
+            403,
+            "Service-account keys cannot query user analytics: this key belongs to no user. "
+            "Use a key with a user_id.",
+            "auth_error",
+        )
+    return ProxyError(
+        401,
+        "Authentication Error, Only proxy admin can be used to generate, delete, update info for new "
+        f"keys/users/teams. Route={path}. Your role={record.user_role or 'unknown'}. "
+        f"Your user_id={masked(record.user_id or 'None')}",
+        "auth_error",
+    )
+
+
+def _names(pattern: str, path: str) -> bool:
+    return pattern == path or (pattern.endswith("*") and path.startswith(pattern[:-1]))
+
+
+# LiteLLM's names for sets of routes. They narrow what a key's role allows; they open nothing by themselves.
+_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "spend_tracking_routes": ("/spend/",),
+    "global_spend_tracking_routes": ("/global/",),
+    "management_routes": (
+        "/key/",
+        "/team/",
+        "/v2/team/",
+        "/user/",
+        "/v2/user/",
+        "/customer/",
+        "/end_user/",
+        "/organization/",
+        "/budget/",
+        "/tag/",
+    ),
+    "info_routes": ("/key/info", "/key/list", "/team/info", "/team/list", "/user/info", "/organization/list"),
+    "llm_api_routes": ("/models", "/v1/models", "/model/info", "/v1/model/info"),
+    "openai_routes": ("/models", "/v1/models"),
+}
+
+
+def _grouped(allowed_routes: object, path: str) -> bool:
+    names = allowed_routes if isinstance(allowed_routes, list | tuple) else ()
+    return any(path.startswith(_GROUPS.get(str(name), ())) for name in names)
+
+
+def masked(text: str) -> str:
+    """Return a text that tells its owner which one is meant, and nobody else what it is."""
+    return f"{text[:3]}...{text[-4:]}" if len(text) >= 12 else f"{text[:2]}..."
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

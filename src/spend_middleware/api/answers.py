@@ -1,0 +1,80 @@
+"""How answers are written: exact amounts as the shortest numbers that name them, times as LiteLLM writes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from fastapi.responses import Response, StreamingResponse
+
+UNPRICED_HEADER = "x-spend-unpriced-calls"
+ESTIMATED_HEADER = "x-spend-estimated-calls"
+_CHUNK = 64 * 1024
+
+
+def number(amount: Decimal) -> float:
+    """Return the float that stands nearest to an exact amount; JSON writes its shortest form."""
+    return float(amount)
+
+
+def short_number(amount: Decimal) -> float | int:
+    """Return an amount as LiteLLM's raw SQL answers write it: a whole number has no point."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def rounded(amount: Decimal, places: int) -> float:
+    """Return an amount rounded for showing, half to even."""
+    return float(round(amount, places))
+
+
+def to_json(content: Any) -> str:
+    """Return compact JSON; a number that JSON has no word for is an error of ours, never an answer."""
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def answer(content: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a whole answer; it is rendered here, so that amounts keep their form."""
+    return Response(to_json(content), media_type="application/json", headers=dict(headers or {}))
+
+
+def counted(unpriced: int, estimated: int = 0) -> dict[str, str]:
+    """Return the headers that say how far a total can be relied on; shapes stay LiteLLM's."""
+    return {UNPRICED_HEADER: str(unpriced), ESTIMATED_HEADER: str(estimated)}
+
+
+def stream(parts: Iterable[Any], headers: Mapping[str, str] | None = None) -> StreamingResponse:
+    """Return a JSON array that is made while it is sent, so that its size costs no memory."""
+    return StreamingResponse(_array(parts), media_type="application/json", headers=dict(headers or {}))
+
+
+def _array(parts: Iterable[Any]) -> Iterator[str]:
+    pending: list[str] = ["["]
+    size = 0
+    for index, part in enumerate(parts):
+        text = to_json(part)
+        pending.append("," + text if index else text)
+        size += len(text)
+        if size > _CHUNK:
+            yield "".join(pending)
+            pending, size = [], 0
+    pending.append("]")
+    yield "".join(pending)
+
+
+def moment(micros: int) -> datetime:
+    """Return stored microseconds as a time in UTC, without a float in between."""
+    seconds, fraction = divmod(micros, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=fraction)
+
+
+def zulu(micros: int | None) -> str | None:
+    """Return a time as `/spend/logs` writes it: `2026-05-06T10:00:00Z`, with six digits where there is a fraction."""
+    return None if micros is None else moment(micros).isoformat().replace("+00:00", "Z")
+
+
+def offset_time(micros: int | None) -> str | None:
+    """Return a time as the paged routes write it: `2026-05-06T10:00:00.000+00:00`."""
+    return None if micros is None else moment(micros).isoformat(timespec="milliseconds")

@@ -1,0 +1,55 @@
+"""The health probes: open to everybody, and the only routes that are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.responses import Response
+
+from spend_middleware.api.answers import answer
+from spend_middleware.api.asked import TheHouse
+from spend_middleware.api.routing import Permission, Routes
+from spend_middleware.api.schemas import Health, Readiness
+
+routes = Routes("health")
+
+
+@routes.get("/health/liveliness", permission=Permission.PUBLIC, response_model=str)
+@routes.get("/health/liveness", permission=Permission.PUBLIC, response_model=str)
+async def health_liveliness() -> Response:
+    """Whether the process answers."""
+    return answer("I'm alive!")
+
+
+@routes.get(
+    "/health/readiness",
+    permission=Permission.PUBLIC,
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "The database does not answer."}},
+)
+def health_readiness(house: TheHouse) -> Response:
+    """Whether the database answers."""
+    if _reachable(house.store.health()):
+        return answer({"status": "healthy", "db": "connected"})
+    unready = answer({"status": "unhealthy", "db": "disconnected"})
+    unready.status_code = 503
+    return unready
+
+
+@routes.get("/health", permission=Permission.READ_ALL, response_model=Health)
+def health_endpoint(house: TheHouse) -> Response:
+    """How recording is going: what waits, what was lost, what the database says."""
+    state = {"model": "spend-middleware", **house.store.health()}
+    well = _reachable(state)
+    return answer(
+        {
+            "healthy_endpoints": [state] if well else [],
+            "unhealthy_endpoints": [] if well else [state],
+            "healthy_count": int(well),
+            "unhealthy_count": int(not well),
+        }
+    )
+
+
+def _reachable(state: dict[str, Any]) -> bool:
+    return bool(state.get("database_ok", True))
