@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
+
+from spend_middleware.interception.body import Kept, decoded
+
+MAX_BODY_BYTES = 16 << 20
 
 
 class Outcome(StrEnum):
@@ -29,26 +33,40 @@ class Answer:
 
 
 class Exchange:
-    """One wire attempt, from the moment it goes out until its answer is closed."""
+    """One wire attempt, from the moment it goes out until its answer is closed.
+
+    Args:
+        route: What the observer recognised.
+        method: The HTTP method.
+        url: The whole URL; its query may hold a key.
+        request_headers: Name (lower case) and value of each request header.
+        request_body: The body when it is JSON and was in memory already; None for uploads and streams.
+    """
 
     __slots__ = (
+        "_content",
+        "_whole",
         "answer",
         "call_id",
-        "chunks",
         "drop_headers",
         "ended",
         "error",
+        "filter",
         "first_byte",
         "headers",
+        "kept",
+        "max_body_bytes",
         "method",
         "new_body",
         "outcome",
         "request_body",
+        "request_form",
         "request_headers",
         "route",
         "started",
         "state",
         "status",
+        "streamed",
         "url",
     )
 
@@ -65,21 +83,74 @@ class Exchange:
         self.url = url
         self.request_headers = request_headers
         self.request_body = request_body
+        self.request_form: Mapping[str, str] | None = None
+        """The short text fields of a multipart upload, such as "model"; its files are never looked at."""
         self.started = time.time()
-        # -- set by the observer in `opened`
+        # -- may be set by the observer in `opened`
         self.call_id = ""
         self.new_body: bytes | None = None
         self.drop_headers: Sequence[str] = ()
         self.answer: Answer | None = None
+        self.filter: Callable[[bytes], bytes] | None = None
+        """Applied to the chunks of a streamed answer before the caller gets them; b"" asks for what it holds back."""
+        self.max_body_bytes = MAX_BODY_BYTES
         self.state: object = None
         # -- set while the answer comes in
         self.status: int | None = None
         self.headers: Sequence[tuple[str, str]] = ()
+        self.streamed = False
         self.first_byte: float | None = None
         self.ended: float | None = None
-        self.chunks: list[bytes] = []
+        self.kept = Kept(MAX_BODY_BYTES)
         self.outcome: Outcome | None = None
         self.error: str | None = None
+        self._content: bytes | None = None
+        self._whole = True
+
+    def begin(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+        """Take status and headers of the answer."""
+        self.status = status
+        self.headers = headers
+        self.kept = Kept(self.max_body_bytes)
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the answer's body, as they are on the wire."""
+        if self.first_byte is None:
+            self.first_byte = time.time()
+        self.kept.add(chunk)
+
+    def take(self, content: bytes) -> None:
+        """Take a body that the client has read and decoded already."""
+        self._content = content
+        self.first_byte = self.first_byte or time.time()
+
+    def close(self, outcome: Outcome, error: str | None = None) -> bool:
+        """End the exchange; True for the first call, later ones change nothing."""
+        if self.outcome is not None:
+            return False
+        if outcome is Outcome.ABORTED and error is None and b"[DONE]" in self.content()[-64:]:
+            # The openai SDK closes a stream at its end marker, before the connection says that it has ended.
+            outcome = Outcome.COMPLETE
+        self.outcome = outcome
+        self.error = error
+        self.ended = time.time()
+        return True
+
+    def content(self) -> bytes:
+        """Return the answer's body with its content encoding taken off; of a damaged one, what could be decoded."""
+        if self._content is None:
+            encoding = next((value for name, value in self.headers if name == "content-encoding"), "")
+            if encoding:
+                self._content, self._whole = decoded(self.kept, encoding, self.max_body_bytes)
+            else:
+                self._content, self._whole = self.kept.join(), not self.kept.lost
+        return self._content
+
+    @property
+    def whole(self) -> bool:
+        """Whether `content` is all that came: nothing was lost to the limit or to a damaged encoding."""
+        self.content()
+        return self._whole
 
 
 class Observer(Protocol):
@@ -89,7 +160,7 @@ class Observer(Protocol):
         """Return the route of a request that is to be metered, None for all other traffic."""
 
     def opened(self, exchange: Exchange) -> None:
-        """See a request before it goes out; may set call_id, new_body, drop_headers, answer and state."""
+        """See a request before it goes out; may set call_id, new_body, drop_headers, answer, filter and state."""
 
     def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
         """See status and headers of a streamed answer; return the headers to add to it."""

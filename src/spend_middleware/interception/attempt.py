@@ -1,0 +1,312 @@
+"""What is done around one request, without I/O: open its exchange, watch its answer, have it recorded once."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from spend_middleware.guard import Guard
+from spend_middleware.interception.exchange import Answer, Exchange, Observer, Outcome
+from spend_middleware.interception.shapes import Headers, Library, Response
+
+MARK = "spend"
+"""Our name in the `extensions` of a request that is being sent."""
+
+WHOLE = ("application/json", "text/plain")
+"""Content types of answers that nobody reads piece by piece."""
+
+_recognising = Guard("recognising a request")
+_opening = Guard("reading a request")
+_answering = Guard("reading an answer")
+_finishing = Guard("recording a call")
+
+
+class Mark(list[Observer]):
+    """The observers that see a request already; redirects and transports further down carry it along."""
+
+
+class Attempt:
+    """One exchange and its observer."""
+
+    __slots__ = ("exchange", "observer")
+
+    def __init__(self, observer: Observer, exchange: Exchange) -> None:
+        self.observer = observer
+        self.exchange = exchange
+
+    def finish(self, outcome: Outcome, error: BaseException | None = None) -> Sequence[tuple[str, str]]:
+        """Close the exchange and have it recorded, once; return the headers for the caller's answer."""
+        with _finishing:
+            if self.exchange.close(outcome, None if error is None else type(error).__name__):
+                return self.observer.finished(self.exchange)
+        return ()
+
+    def cut(self, error: BaseException) -> None:
+        """End the exchange with what broke its body off: the upstream, or the caller's cancellation."""
+        self.finish(Outcome.BROKEN if isinstance(error, Exception) else Outcome.ABORTED, error)
+
+
+class ReadAhead:
+    """What was read of a body before its caller asked: chunks, what broke it, or the rest beyond the limit."""
+
+    __slots__ = ("chunks", "error", "rest")
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.error: Exception | None = None
+        self.rest: Any = None
+
+
+class Wire:
+    """What is metered of one request: its attempts, the request to send, and what becomes of the answer.
+
+    Args:
+        library: The library of the request.
+        request: The request to send, without what is ours.
+        attempts: One for each observer that recognised it.
+        mark: Says in the request's extensions that these observers see it.
+    """
+
+    __slots__ = ("attempts", "library", "mark", "request")
+
+    def __init__(self, library: Library, request: Any, attempts: list[Attempt], mark: Mark) -> None:
+        self.library = library
+        self.request = request
+        self.attempts = attempts
+        self.mark = mark
+
+    @property
+    def limit(self) -> int:
+        """How many bytes of a body may be read ahead."""
+        return max(attempt.exchange.max_body_bytes for attempt in self.attempts)
+
+    def made(self) -> Any:
+        """Return a response made by us in place of the provider's, if an observer asks for one."""
+        for attempt in self.attempts:
+            if attempt.exchange.answer is not None:
+                with _answering:
+                    return self._make(attempt.exchange.answer)
+        return None
+
+    def _make(self, answer: Answer) -> Any:
+        headers = [*answer.headers, ("content-length", str(len(answer.body)))]
+        stream = self.library.byte_stream(answer.body)
+        response = self.library.response(answer.status, headers=headers, stream=stream, request=self.request)
+        response.elapsed = timedelta(0)
+        self.answered(response)
+        self._record(response, answer.body)
+        return response
+
+    def failed(self, error: BaseException) -> None:
+        """No answer came."""
+        self.mark.clear()
+        outcome = Outcome.NO_ANSWER if isinstance(error, Exception) else Outcome.ABORTED
+        for attempt in self.attempts:
+            attempt.finish(outcome, error)
+
+    def answered(self, response: Response) -> None:
+        """Take the head of the answer."""
+        self.mark.clear()
+        with _answering:
+            headers = decode_headers(response.headers.raw)
+            for attempt in self.attempts:
+                attempt.exchange.begin(response.status_code, headers)
+
+    def cut(self, error: BaseException) -> None:
+        """The body broke off while the client read it."""
+        for attempt in self.attempts:
+            attempt.cut(error)
+
+    def whole(self, response: Response) -> None:
+        """Record an answer whose body the client has read, and add our headers to it."""
+        self._record(response, response.content)
+
+    def _record(self, response: Response, content: bytes) -> None:
+        for attempt in self.attempts:
+            attempt.exchange.take(content)
+            append(response.headers, attempt.finish(Outcome.COMPLETE))
+
+    def tee(self, response: Response, tee: Callable[[Any, Attempt], Any]) -> None:
+        """Watch a body that the caller will read; one that was read already is recorded at once."""
+        content = _content(response)
+        if content is not None:
+            self._record(response, content)
+            return
+        for attempt in self.attempts:
+            attempt.exchange.streamed = True
+            with _answering:
+                append(response.headers, attempt.observer.answered(attempt.exchange))
+            response.stream = tee(response.stream, attempt)
+
+    def reads_ahead(self, response: Response) -> bool:
+        """Whether a transport may read the body before it returns, so that the answer can carry its cost.
+
+        A transport is not told whether its caller wants a stream; an answer of these types is read whole by all.
+        Gemini streams a JSON array, and says so in its path.
+        """
+        if not response.headers.get("content-type", "").startswith(WHOLE) or _content(response) is not None:
+            return False
+        return "stream" not in self.attempts[0].exchange.url.partition("?")[0].lower()
+
+    def put_back(
+        self, response: Response, read: ReadAhead, replay: Callable[[Any, ReadAhead], Any], tee: Any
+    ) -> None:
+        """Record what was read ahead, and put it back for the caller to read."""
+        response.stream = replay(response.stream, read)
+        if read.rest is not None:
+            self.tee(response, tee)
+            return
+        outcome = Outcome.COMPLETE if read.error is None else Outcome.BROKEN
+        for attempt in self.attempts:
+            for chunk in read.chunks:
+                attempt.exchange.feed(chunk)
+            append(response.headers, attempt.finish(outcome, read.error))
+
+
+def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> Wire | None:
+    """Open an exchange for each observer that recognises the request; None when there is none.
+
+    The request's body is looked at only when it is in memory already; nothing else of it is touched.
+    """
+    if _abandoned:
+        settle()
+    mark = request.extensions.get(MARK)
+    if not isinstance(mark, Mark):
+        mark = None
+    attempts: list[Attempt] = []
+    for observer in observers:
+        if mark is not None and any(seen is observer for seen in mark):
+            continue
+        with _recognising:
+            url = request.url
+            path = url.raw_path.partition(b"?")[0].decode("latin-1")
+            route = observer.recognise(request.method, url.host, path)
+            if route is not None:
+                with _opening:
+                    exchange = _exchange(route, request)
+                    observer.opened(exchange)
+                    request = _rewritten(request, exchange, library)
+                    attempts.append(Attempt(observer, exchange))
+    if not attempts:
+        return None
+    if mark is None:
+        mark = Mark()
+        # A copy: before httpx 0.28 the dict is the caller's own.
+        request.extensions = {**request.extensions, MARK: mark}
+    mark.extend(attempt.observer for attempt in attempts)
+    return Wire(library, request, attempts, mark)
+
+
+def _exchange(route: object, request: Any) -> Exchange:
+    headers = decode_headers(request.headers.raw)
+    exchange = Exchange(route, request.method, str(request.url), headers, _json_body(request))
+    exchange.request_form = _form(request)
+    return exchange
+
+
+def decode_headers(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Return names in lower case and values of raw headers."""
+    # One decode of all is several times faster than one of each.
+    text = b"\n".join([part for pair in raw for part in pair]).decode("latin-1").split("\n")
+    if len(text) != 2 * len(raw):
+        return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
+    return list(zip(map(str.lower, text[::2]), text[1::2], strict=True))
+
+
+def _json_body(request: Any) -> bytes | None:
+    try:
+        body: bytes = request.content
+    except Exception:
+        # RequestNotRead of either library: an upload or a stream, which is never buffered.
+        return None
+    return body if body[:1] == b"{" or body.lstrip()[:1] in (b"{", b"[") else None
+
+
+def _form(request: Any) -> Mapping[str, str] | None:
+    """Give the short text fields of a multipart body, which say the model of an upload."""
+    fields = getattr(request.stream, "fields", None)
+    if not isinstance(fields, list):
+        return None
+    form: dict[str, str] = {}
+    for part in fields:
+        value = getattr(part, "value", None)
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if isinstance(value, str) and len(value) <= 4096:
+            form.setdefault(part.name, value)
+    return form
+
+
+def _rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
+    """Return the request to send; a copy when its body or headers are to differ, so that the caller's own stays."""
+    body = exchange.new_body
+    if body is None and not exchange.drop_headers and exchange.filter is None:
+        return request
+    gone = {name.lower().encode("latin-1") for name in exchange.drop_headers}
+    headers: list[tuple[bytes, bytes]] = []
+    for name, value in request.headers.raw:
+        lower = name.lower()
+        if lower in gone:
+            continue
+        if lower == b"content-length" and body is not None:
+            value = b"%d" % len(body)
+        elif lower == b"accept-encoding" and exchange.filter is not None:
+            # What is to be filtered must arrive readable.
+            value = b"identity"
+        headers.append((name, value))
+    if body is None:
+        try:
+            body = request.content
+        except Exception:
+            # Not read, as above: the stream goes into the copy as it is.
+            return library.request(
+                request.method,
+                request.url,
+                headers=headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+    return library.request(
+        request.method, request.url, headers=headers, content=body, extensions=request.extensions
+    )
+
+
+def append(headers: Headers, added: Sequence[tuple[str, str]]) -> None:
+    """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays."""
+    with _answering:
+        for name, value in added:
+            # Setting a name that is not there appends it and leaves all others, also double ones, in place.
+            if name not in headers:
+                headers[name] = value
+
+
+def _content(response: Any) -> bytes | None:
+    """Give the body of a response that was read already, as mocks and caches hand on; None when it is yet to come."""
+    if response.is_stream_consumed or response.is_closed:
+        with contextlib.suppress(Exception):
+            content: bytes = response.content
+            return content
+    return None
+
+
+_abandoned: deque[Attempt] = deque()
+
+
+def abandon(attempt: Attempt) -> None:
+    """Note an attempt whose stream was collected unclosed.
+
+    The garbage collector runs at any point of any code, also while a lock of ours is held, so nothing is recorded
+    here: `settle` does it soon.
+    """
+    if attempt.exchange.outcome is None:
+        _abandoned.append(attempt)
+
+
+def settle() -> None:
+    """Record the streams that nobody closed and that are gone: before the next call opens, and before a flush."""
+    while _abandoned:
+        with contextlib.suppress(IndexError):
+            _abandoned.popleft().finish(Outcome.ABORTED)
