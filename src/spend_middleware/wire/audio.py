@@ -182,11 +182,5 @@ def read_deepgram(route: Route, sent: Sent, received: Received) -> Reading:
         else None,
         raw_usage=reported(usage),
         request_model=_in_query(sent, "model") or asked_model(route, sent),
-        response_model=_deepgram_model(found),
         response_id=string(found.get("request_id")),
     )
-
-
-def _deepgram_model(found: Mapping[str, Any]) -> str | None:
-    models = [mapping(model) for model in mapping(found.get("model_info")).values()]
-    return string(models[0].get("arch")) if len(models) == 1 else None
