@@ -1,0 +1,295 @@
+"""The price book: which row prices a call, on which day, and what comes of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from spend_middleware.call import Charge, Cost, PricingStatus
+from spend_middleware.pricing import adjust, names
+from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
+from spend_middleware.pricing.query import PriceQuery
+from spend_middleware.pricing.rates import Rates, check_fields
+from spend_middleware.pricing.table import FOREVER, PriceTable
+
+_MOST_CACHED = 8192
+
+
+@dataclass(slots=True)
+class _State:
+    """Everything that one answer depends on; replaced as a whole, so that readers need no lock."""
+
+    table: PriceTable
+    own: Mapping[str, Mapping[str, Any]]
+    fetched: Mapping[str, Mapping[str, Any]]
+    version: str
+    lowered: Mapping[str, str] = field(default_factory=dict)
+    sheets: dict[Any, tuple[float, float, Sheet] | None] = field(default_factory=dict)
+
+
+class PriceBook:
+    """Prices calls; safe to use from any thread.
+
+    Args:
+        table: The dated table; the packaged one when None.
+        discounts: Provider -> share off, 0 to 1.
+        margins: Provider or "global" -> share on top, or {percentage, fixed_amount}.
+        base_models: "host/deployment", "deployment" or alias -> the model whose price counts.
+    """
+
+    def __init__(
+        self,
+        table: PriceTable | None = None,
+        *,
+        discounts: Mapping[str, Any] | None = None,
+        margins: Mapping[str, Any] | None = None,
+        base_models: Mapping[str, str] | None = None,
+    ) -> None:
+        table = table or packaged_table()
+        self._lock = threading.Lock()
+        self._state = _State(table, {}, {}, table.version)
+        self._adjustments = adjust.Adjustments(discounts or {}, margins or {})
+        self._base_models = {name.lower(): model for name, model in (base_models or {}).items()}
+
+    @classmethod
+    def bundled(cls) -> PriceBook:
+        """Return the one book of the packaged table, without settings; load it when it is first asked for."""
+        return _bundled()
+
+    @property
+    def version(self) -> str:
+        """The version of the table that answers."""
+        return self._state.version
+
+    def __len__(self) -> int:
+        return len(self._state.table)
+
+    def register(self, prices: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add prices of your own, in LiteLLM's fields; fields that you leave out keep what the table says.
+
+        Raises:
+            PriceError: A price is not usable; then nothing is added.
+        """
+        checked = {str(model): check_fields(str(model), fields) for model, fields in prices.items()}
+        with self._lock:
+            state = self._state
+            own = dict(state.own)
+            for model, fields in checked.items():
+                own[model] = {**own.get(model, {}), **fields}
+            self._state = _State(state.table, own, state.fetched, state.version, _lowered(own, state.fetched))
+
+    def replace_fetched(self, prices: Mapping[str, Mapping[str, Any]], version: str) -> None:
+        """Let a whole fetched map stand before the packaged table; prices of your own stay before both."""
+        with self._lock:
+            state = self._state
+            self._state = _State(state.table, state.own, dict(prices), version, _lowered(state.own, prices))
+
+    def price(self, query: PriceQuery) -> Cost:
+        """Return what a call costs; an unknown price is a cost without amount and with a reason, never 0."""
+        state = self._state
+        if query.custom_pricing is not None:
+            return self._custom(query, state)
+        found = self._sheet(state, query)
+        lines: list[Charge] = []
+        reason: str | None = None
+        if found is None:
+            reason = _unknown(query)
+        else:
+            lines, reason = charges_of(found, query, _Related(state, query))
+        listed = None if reason else adjust.total(lines)
+        if query.reported_cost is not None and query.reported_cost >= 0:
+            lines, status = [adjust.stated(query.reported_cost)], PricingStatus.PROVIDER_REPORTED
+        elif reason is not None:
+            return Cost(
+                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=state.version
+            )
+        else:
+            status = PricingStatus.PRICED if listed else _free_or_priced(lines)
+        return self._finish(query, lines, status, found.rates.key if found else None, state.version, listed)
+
+    def rates(self, provider: str | None, model: str, at: float) -> Mapping[str, Any] | None:
+        """Return the price row of a model on a day in LiteLLM's fields; None when it is unknown."""
+        state = self._state
+        key = self._key(state, provider or "", model, None)
+        found = None if key is None else self._row(state, key, at)
+        return None if found is None else {"key": found[0].key, **found[0].fields}
+
+    def models(self, at: float) -> Iterator[tuple[str, str, str]]:
+        """Give (key, provider, mode) of every model that is priced on a day; dropped ones only until they were."""
+        state = self._state
+        for key in dict.fromkeys((*state.own, *state.fetched, *state.table.keys())):
+            removed = state.table.removed_on(key)
+            if removed is not None and removed <= at and key not in state.own:
+                continue
+            found = self._row(state, key, at)
+            if found is not None:
+                yield key, found[0].provider, found[0].mode
+
+    # -- finding the row
+
+    def _sheet(self, state: _State, query: PriceQuery) -> Sheet | None:
+        traits = query.usage.traits
+        asked = (
+            query.provider, query.models, query.base_model, query.service_tier, query.batch, query.region,
+            query.api_base, traits.get("inference_geo"), traits.get("speed"),
+        )  # fmt: skip
+        try:
+            known = state.sheets[asked]
+            if known is None:
+                return None
+            since, until, sheet = known
+            if since <= query.at < until:
+                return sheet
+        except KeyError:
+            pass
+        if len(state.sheets) >= _MOST_CACHED:
+            state.sheets.clear()
+        found = self._find(state, query)
+        if found is None:
+            state.sheets[asked] = None
+            return None
+        rates, since, until = found
+        sheet = compile_sheet(rates, query)
+        state.sheets[asked] = (since, until, sheet)
+        return sheet
+
+    def _find(self, state: _State, query: PriceQuery) -> tuple[Rates, float, float] | None:
+        for provider, model in self._wanted(query):
+            key = self._key(state, provider, model, query.region)
+            if key is not None:
+                return self._row(state, key, query.at)
+        return None
+
+    def _wanted(self, query: PriceQuery) -> Iterator[tuple[str, str]]:
+        """Give (provider, model) in the order in which they may price the call."""
+        provider = query.provider or ""
+        bases = [query.base_model] if query.base_model else []
+        if self._base_models:
+            host = urlsplit(query.api_base).hostname if query.api_base else None
+            for model in query.models:
+                for name in (f"{host}/{model}", model):
+                    base = self._base_models.get(name.lower())
+                    if base:
+                        bases.append(base)
+        for base in bases:
+            yield provider, base
+            if "/" in base:
+                yield "", base
+        for model in query.models:
+            if model:
+                yield provider, model
+
+    def _key(self, state: _State, provider: str, model: str, region: str | None) -> str | None:
+        def find(key: str) -> str | None:
+            if key in state.own or key in state.fetched:
+                return key
+            return state.lowered.get(key.lower()) or state.table.find(key)
+
+        def provider_of(key: str) -> str:
+            for rows in (state.own, state.fetched):
+                if key in rows and rows[key].get("litellm_provider"):
+                    return str(rows[key]["litellm_provider"])
+            return "" if key in state.own or key not in state.table else state.table.provider_of(key)
+
+        return names.resolve(provider, model, find, provider_of, region)
+
+    def _row(self, state: _State, key: str, at: float) -> tuple[Rates, float, float] | None:
+        own, fetched = state.own.get(key), state.fetched.get(key)
+        if fetched is None:
+            found = state.table.at(key, at)
+            if own is None:
+                return found
+        else:
+            found = Rates(key, fetched), -FOREVER, FOREVER
+        if own is None or found is None:
+            return found if own is None else (Rates(key, own), -FOREVER, FOREVER)
+        rates, since, until = found
+        return Rates(key, {**rates.fields, **own}), since, until
+
+    # -- finishing
+
+    def _custom(self, query: PriceQuery, state: _State) -> Cost:
+        model = next((m for m in query.models if m), "custom price")
+        rates = Rates(model, check_fields(model, query.custom_pricing or {}))
+        sheet = compile_sheet(rates, query)
+        lines, reason = charges_of(sheet, query, _Related(state, query), custom=True)
+        if reason is not None:
+            return Cost(
+                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=state.version
+            )
+        listed = None
+        found = self._sheet(state, query)
+        if found is not None:
+            list_lines, unpriced = charges_of(found, query, _Related(state, query))
+            listed = None if unpriced else adjust.total(list_lines)
+        return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, state.version, listed)
+
+    def _finish(
+        self, query: PriceQuery, lines: list[Charge], status: PricingStatus, key: str | None, version: str,
+        listed: Decimal | None,
+    ) -> Cost:  # fmt: skip
+        if self._adjustments.any:
+            lines = self._adjustments.apply(lines, query.provider or "")
+        return Cost(
+            amount=adjust.total(lines),
+            status=status,
+            charges=tuple(lines),
+            price_key=key,
+            price_version=version,
+            list_amount=listed,
+            reported_amount=query.reported_cost,
+        )
+
+
+class _Related:
+    """Other rows that a call's price may need: image sizes, containers, routers, the models of further passes."""
+
+    __slots__ = ("_query", "_state")
+
+    def __init__(self, state: _State, query: PriceQuery) -> None:
+        self._state = state
+        self._query = query
+
+    def row(self, key: str) -> Rates | None:
+        """Return the row under exactly this key."""
+        state = self._state
+        for rows in (state.own, state.fetched):
+            if key in rows:
+                return Rates(key, rows[key])
+        found = state.table.at(key, self._query.at)
+        return None if found is None else found[0]
+
+    def keys(self) -> Iterable[str]:
+        """Give every key."""
+        return (*self._state.own, *self._state.fetched, *self._state.table.keys())
+
+
+def _lowered(*groups: Mapping[str, Any]) -> dict[str, str]:
+    return {key.lower(): key for rows in reversed(groups) for key in rows}
+
+
+def _unknown(query: PriceQuery) -> str:
+    model = next((m for m in query.models if m), "")
+    if not model:
+        return "no model was named"
+    return f"no price for {query.provider}/{model}" if query.provider else f"no price for {model}"
+
+
+def _free_or_priced(lines: list[Charge]) -> PricingStatus:
+    return PricingStatus.FREE if lines else PricingStatus.PRICED
+
+
+@cache
+def packaged_table() -> PriceTable:
+    """Return the packaged table, loaded once a process."""
+    return PriceTable.packaged()
+
+
+@cache
+def _bundled() -> PriceBook:
+    return PriceBook()
