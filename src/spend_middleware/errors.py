@@ -2,6 +2,7 @@
 
     SpendError
     ├── ConfigurationError        a setting or argument has a value that cannot work
+    │   └── TakenError            the name is taken by something else
     ├── MissingDependencyError    an optional package is needed (also an ImportError)
     ├── PriceError                a price or a price map is not usable
     ├── StoreError                the database or the journal cannot do what was asked
@@ -40,3 +41,7 @@ class SchemaError(StoreError):
 
 class NotFoundError(SpendError, LookupError):
     """Nothing is known under the name that was asked for."""
+
+
+class TakenError(ConfigurationError):
+    """The name is taken by something else."""

@@ -20,7 +20,7 @@ from sqlalchemy.orm import registry
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from ..call import from_pico, to_pico
+from spend_middleware.call import from_pico, to_pico
 
 UTC_ZONE = "UTC"
 """The zone whose days every rollup has."""

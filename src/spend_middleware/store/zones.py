@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, select
 
 from spend_middleware.errors import ConfigurationError
-from spend_middleware.store.tables import UTC_ZONE, SpendMeta
+from spend_middleware.store.tables import UTC_ZONE, SpendModel
 
+_META = SpendModel.metadata.tables["spend_meta"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _MICRO = timedelta(microseconds=1)
@@ -112,5 +113,5 @@ def bounded(day: date | None) -> date | None:
 
 def rolled_zones(connection: Connection) -> frozenset[str]:
     """Return the zones that the rollups are cut for."""
-    stored = connection.scalar(select(SpendMeta.value).where(SpendMeta.name == "zones"))  # type: ignore[arg-type]
+    stored = connection.scalar(select(_META.c.value).where(_META.c.name == "zones"))
     return frozenset([UTC_ZONE, *(json.loads(stored) if stored else ())])
