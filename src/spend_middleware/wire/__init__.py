@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 
+from spend_middleware.wire import anthropic, google, openai, responses
+from spend_middleware.wire.gateways import told_by_headers
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.table import recognise
 
 __all__ = ["READERS", "Reading", "Received", "Route", "Sent", "read", "recognise"]
 
-READERS: dict[str, Reader] = {}
-"""The reader of each wire format; every format file adds its own rows below."""
+READERS: dict[str, Reader] = {
+    **openai.READERS,
+    **responses.READERS,
+    **anthropic.READERS,
+    **google.READERS,
+}
+"""The reader of each wire format; every format file has its own rows."""
 
 _logger = logging.getLogger("spend_middleware.wire")
 
@@ -18,7 +25,7 @@ _logger = logging.getLogger("spend_middleware.wire")
 def read(route: Route, sent: Sent, received: Received) -> Reading:
     """Return what an answer says; an answer that its reader cannot read is a Reading without usage."""
     try:
-        return READERS[route.wire_format](route, sent, received)
+        return told_by_headers(route, received, READERS[route.wire_format](route, sent, received))
     except Exception as error:
         _logger.debug("unreadable answer", exc_info=True)
         return Reading(usage_note=f"unreadable: {type(error).__name__}")

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, streamed, total_note
 from spend_middleware.wire.costs import stated_cost
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
 from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import amount, count, listing, mapping, parsed, string, units_of, within
@@ -184,3 +184,14 @@ def read_deepgram(route: Route, sent: Sent, received: Received) -> Reading:
         request_model=_in_query(sent, "model") or asked_model(route, sent),
         response_id=string(found.get("request_id")),
     )
+
+
+READERS: dict[str, Reader] = {
+    "openai.transcription": read_transcription,
+    "openai.speech": read_speech,
+    "xai.stt": read_transcription,
+    "xai.tts": read_speech,
+    "elevenlabs.speech": read_speech,
+    "deepgram.speak": read_speech,
+    "deepgram.listen": read_deepgram,
+}

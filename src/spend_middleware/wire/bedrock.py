@@ -8,7 +8,7 @@ from typing import Any
 from spend_middleware.call import Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, total_note
 from spend_middleware.wire.eventstream import Frames
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import (
     count,
     listing,
@@ -159,3 +159,8 @@ def _text_of(blocks: Any) -> str:
 def is_eventstream(received: Received) -> bool:
     """Tell an event stream by its content type, or by its first byte where the type was lost."""
     return "eventstream" in received.headers.get("content-type", "") or received.body[:1] == b"\0"
+
+
+READERS: dict[str, Reader] = {
+    "bedrock.converse": read_converse,
+}

@@ -9,7 +9,7 @@ from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported
 from spend_middleware.wire.bedrock import converse_usage, is_eventstream
 from spend_middleware.wire.eventstream import Frames
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import count, listing, mapping, parsed, string, within
 
 # Amazon Bedrock pricing, "Rerank": one query holds up to 100 documents.
@@ -128,3 +128,10 @@ def guardrail_usage(usage: Mapping[str, Any]) -> Usage:
         and count(value)
     }
     return Usage(units={Unit.GUARDRAIL_UNITS: sum(units.values()), **units} if units else {})
+
+
+READERS: dict[str, Reader] = {
+    "bedrock.agent": read_agent,
+    "bedrock.rerank": read_rerank,
+    "bedrock.guardrail": read_guardrail,
+}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, total_note
+from spend_middleware.wire.anthropic import message_usage
 from spend_middleware.wire.bedrock import (
     SPELLINGS,
     found_counts,
@@ -14,10 +16,9 @@ from spend_middleware.wire.bedrock import (
     is_opaque,
     served_latency,
     served_tier,
-    usage_of,
 )
 from spend_middleware.wire.eventstream import Frames
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import count, documents, listing, mapping, string, traits_of, within
 
 # Bedrock user guide, "Submit a single prompt with InvokeModel": the counts also stand in the response headers.
@@ -26,6 +27,13 @@ _HEADERS = {
     "output": "x-amzn-bedrock-output-token-count",
     "cache_read": "x-amzn-bedrock-cache-read-input-token-count",
     "cache_write": "x-amzn-bedrock-cache-write-input-token-count",
+}
+
+_AS_ANTHROPIC = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache_read": "cache_read_input_tokens",
+    "cache_write": "cache_creation_input_tokens",
 }
 
 
@@ -113,8 +121,11 @@ def _family_usage(usage: Mapping[str, Any], found: Mapping[str, Any], traits: Ma
             total_tokens=count(usage.get("total_tokens")) or None,
             traits=traits,
         )
-    hour = count(within(usage, "cache_creation").get("ephemeral_1h_input_tokens"))
-    return usage_of(found, hour, count(usage.get("totalTokens")) or None, traits)
+    # Every other family leaves cache tokens out of the input, as Anthropic does.
+    named = {ours: found[name] for name, ours in _AS_ANTHROPIC.items() if name in found}
+    counts = message_usage({**usage, **named})
+    total = count(usage.get("totalTokens")) or None
+    return dataclasses.replace(counts, total_tokens=total, traits={**counts.traits, **traits})
 
 
 def _finish(chunks: Sequence[Mapping[str, Any]]) -> str | None:
@@ -176,3 +187,8 @@ def _images(sent: Sent, chunks: Sequence[Mapping[str, Any]]) -> tuple[dict[str, 
     size = f"{width or 1024}x{height or 1024}" if width or height or stable or config is not content else None
     steps = count(content.get("steps")) or (50 if stable else None)
     return {Unit.OUTPUT_IMAGES: made}, traits_of(size=size, steps=steps, quality=config.get("quality"))
+
+
+READERS: dict[str, Reader] = {
+    "bedrock.invoke": read_invoke,
+}

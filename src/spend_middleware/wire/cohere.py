@@ -8,7 +8,7 @@ from typing import Any
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, streamed
 from spend_middleware.wire.costs import stated_cost
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
 from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import count, documents, listing, mapping, parsed, string, units_of, within
@@ -161,3 +161,10 @@ def _rerank_usage(usage: Mapping[str, Any], sent: Sent) -> Usage:
         documents = len(listing((sent.content or {}).get("documents")))
         units = {Unit.SEARCH_UNITS: max(1, -(-documents // _SEARCHED))}
     return Usage(units=units)
+
+
+READERS: dict[str, Reader] = {
+    "cohere.chat": read_chat,
+    "cohere.embed": read_embed,
+    "cohere.rerank": read_rerank,
+}

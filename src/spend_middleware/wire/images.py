@@ -9,7 +9,7 @@ from typing import Any
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, streamed, total_note
 from spend_middleware.wire.costs import stated_cost
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
 from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import count, listing, mapping, parsed, string, traits_of, within
@@ -101,3 +101,8 @@ def _last_picture(body: bytes) -> Mapping[str, Any]:
     # of each picture, which has size, quality and usage.
     finished = [event for event in objects(body) if str(event.get("type")).endswith(".completed")]
     return {**finished[-1], "data": [None] * len(finished)} if finished else {}
+
+
+READERS: dict[str, Reader] = {
+    "openai.images": read_images,
+}

@@ -8,7 +8,7 @@ from typing import Any
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, streamed, total_note
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
 from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import count, listing, mapping, parsed, string, units_of, within
@@ -113,3 +113,10 @@ def read_moderation(route: Route, sent: Sent, received: Received) -> Reading:
         response_model=string(content.get("model")),
         response_id=string(content.get("id")),
     )
+
+
+READERS: dict[str, Reader] = {
+    "mistral.conversations": read_conversation,
+    "mistral.ocr": read_ocr,
+    "openai.moderations": read_moderation,
+}

@@ -7,7 +7,7 @@ from typing import Any
 
 from spend_middleware.call import Usage
 from spend_middleware.wire.answers import asked_model, failure
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import count, documents, mapping, string
 
 # github.com/ollama/ollama, docs/api.md, "Response": the counts stand in the last object, the one with `done`; the
@@ -43,3 +43,8 @@ def _piece(chunk: Mapping[str, Any]) -> str:
     message = mapping(chunk.get("message"))
     found = (chunk.get("response"), chunk.get("thinking"), message.get("content"), message.get("thinking"))
     return "".join(text for text in found if isinstance(text, str))
+
+
+READERS: dict[str, Reader] = {
+    "ollama.native": read_native,
+}

@@ -9,7 +9,7 @@ from typing import Any
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, reported
 from spend_middleware.wire.costs import stated_cost
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import (
     amount,
     count,
@@ -115,3 +115,9 @@ def read_operation(route: Route, sent: Sent, received: Received) -> Reading:
         request_model=asked_model(route, sent),
         response_id=name,
     )
+
+
+READERS: dict[str, Reader] = {
+    "openai.videos": read_videos,
+    "vertex.operation": read_operation,
+}
