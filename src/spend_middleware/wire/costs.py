@@ -13,7 +13,9 @@ _TICK = Decimal("1e-10")
 
 # Providers and gateways whose plain `usage.cost` is USD that they charge:
 # openrouter.ai/docs/use-cases/usage-accounting, docs.kilo.ai and vercel.com/docs/ai-gateway document the same field.
-_CHARGE_IN_USAGE = frozenset({"openrouter", "perplexity", "vercel_ai_gateway", "kilo", "requesty"})
+_CHARGE_IN_USAGE = frozenset(
+    {"openrouter", "perplexity", "vercel_ai_gateway", "kilo", "requesty", "huggingface", "portkey"}
+)
 
 
 def stated_cost(provider: str, usage: Mapping[str, Any]) -> Decimal | None:
@@ -25,6 +27,9 @@ def stated_cost(provider: str, usage: Mapping[str, Any]) -> Decimal | None:
     estimate = amount(mapping(usage.get("pydantic_ai_gateway")).get("cost_estimate"))
     if estimate is not None:
         return estimate
+    # deepinfra.com/docs/advanced/usage : the estimate is what the account is charged.
+    if provider == "deepinfra" and usage.get("estimated_cost") is not None:
+        return amount(usage["estimated_cost"])
     cost = usage.get("cost")
     if isinstance(cost, dict):
         # docs.perplexity.ai/api-reference/chat-completions: usage.cost.total_cost, with its parts beside it.

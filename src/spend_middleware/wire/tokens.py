@@ -1,73 +1,67 @@
-"""OpenAI's usage object in every spelling that its endpoints and its imitators use."""
+"""Usage objects in OpenAI's words, which most of the industry speaks with small differences, as our Usage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-from spend_middleware.call import Usage
-from spend_middleware.wire.values import count, mapping
+from spend_middleware.call import Unit, Usage
+from spend_middleware.wire.values import amount, count, mapping, units_of
 
-# OpenAI API reference: chat says prompt/completion and ..._tokens_details, responses and images say input/output,
-# transcriptions and the realtime API say ..._token_details, assistants runs say prompt_token_details.
-_INPUT = ("input_tokens", "prompt_tokens")
-_OUTPUT = ("output_tokens", "completion_tokens")
+# The same counts under the names that providers give them; the first that is there counts.
+_INPUT = ("prompt_tokens", "input_tokens")
+_OUTPUT = ("completion_tokens", "output_tokens")
 _INPUT_DETAILS = (
-    "input_tokens_details",
     "prompt_tokens_details",
-    "input_token_details",
-    "prompt_token_details",
+    "input_tokens_details",
+    "prompt_token_details",  # assistants, Mistral
+    "input_token_details",  # transcription, realtime
 )
 _OUTPUT_DETAILS = (
-    "output_tokens_details",
     "completion_tokens_details",
-    "output_token_details",
+    "output_tokens_details",
     "completion_token_details",
+    "output_token_details",
 )
+# https://api-docs.deepseek.com/api/create-chat-completion (hit), https://docs.mistral.ai/api (num_cached_tokens),
+# https://docs.together.ai/reference/chat-completions (cached_tokens), LiteLLM's proxy (cache_read_input_tokens)
+_CACHED = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens")
+_WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
+_NO_DETAILS: Mapping[str, Any] = {}
+
+# xAI's server-side tools and ours. https://docs.x.ai/docs/guides/tools/overview
+_SERVER_TOOLS = {
+    "web_search_calls": Unit.WEB_SEARCHES,
+    "web_search_requests": Unit.WEB_SEARCHES,
+    "x_search_calls": Unit.X_SEARCHES,
+    "code_interpreter_calls": Unit.CODE_SESSIONS,
+    "file_search_calls": Unit.FILE_SEARCHES,
+    "document_search_calls": Unit.FILE_SEARCHES,
+}
 
 
-def token_usage(
-    usage: Mapping[str, Any],
-    units: Mapping[str, Any] | None = None,
-    traits: Mapping[str, str] | None = None,
-) -> Usage:
-    """Return an OpenAI usage object, in whatever spelling, in our convention.
+def first_of(usage: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """Return the value of the first of the names that has one; a zero is a value."""
+    for name in names:
+        value = usage.get(name)
+        if value is not None:
+            return value
+    return None
 
-    Args:
-        usage: The provider's object: its input includes cached tokens, its output includes reasoning.
-        units: Quantities other than tokens that go with it.
-        traits: What else decides the price.
-    """
-    inputs, outputs = _number(usage, _INPUT), _number(usage, _OUTPUT)
-    total = count(usage.get("total_tokens"))
-    if inputs is None and total:
-        # Voyage and Jina state the total alone; what is not output was input.
-        inputs = max(total - (outputs or 0), 0)
-    details, made = _details(usage, _INPUT_DETAILS), _details(usage, _OUTPUT_DETAILS)
-    cached = mapping(details.get("cached_tokens_details"))
-    return Usage(
-        input_tokens=inputs or 0,
-        output_tokens=outputs or 0,
-        cache_read_tokens=count(details.get("cached_tokens")),
-        cache_write_tokens=count(details.get("cache_write_tokens"))
-        or count(details.get("cache_creation_tokens")),
-        reasoning_tokens=count(made.get("reasoning_tokens")),
-        input_text_tokens=_split(details, "text_tokens"),
-        input_audio_tokens=count(details.get("audio_tokens")),
-        input_image_tokens=count(details.get("image_tokens")),
-        input_video_tokens=count(details.get("video_tokens")),
-        cache_read_text_tokens=_split(cached, "text_tokens"),
-        cache_read_audio_tokens=count(cached.get("audio_tokens")),
-        cache_read_image_tokens=count(cached.get("image_tokens")),
-        cache_read_video_tokens=count(cached.get("video_tokens")),
-        output_text_tokens=_split(made, "text_tokens"),
-        output_audio_tokens=count(made.get("audio_tokens")),
-        output_image_tokens=count(made.get("image_tokens")),
-        output_video_tokens=count(made.get("video_tokens")),
-        total_tokens=total or None,
-        units=units or {},
-        traits=traits or {},
-    )
+
+def details_of(usage: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the first object under one of the names, an empty one when there is none."""
+    for name in names:
+        value = usage.get(name)
+        if value and isinstance(value, dict):
+            return value
+    return _NO_DETAILS
+
+
+def _total(usage: Mapping[str, Any]) -> int | None:
+    value = usage.get("total_tokens")
+    return None if value is None else count(value)
 
 
 def has_tokens(usage: Mapping[str, Any]) -> bool:
@@ -75,19 +69,110 @@ def has_tokens(usage: Mapping[str, Any]) -> bool:
     return any(usage.get(name) is not None for name in (*_INPUT, *_OUTPUT, "total_tokens"))
 
 
-def _number(usage: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    for name in names:
-        if usage.get(name) is not None:
-            return count(usage[name])
-    return None
+def token_usage(
+    usage: Mapping[str, Any],
+    units: Mapping[str, Any] | None = None,
+    traits: Mapping[str, str] | None = None,
+) -> Usage:
+    """Return a usage object in OpenAI's words (chat, responses, embeddings, images, audio) as our counts.
+
+    Args:
+        usage: The provider's object: its input includes cached tokens, its output includes reasoning.
+        units: Quantities other than tokens that go with it.
+        traits: What else decides the price.
+    """
+    asked = first_of(usage, _INPUT)
+    total = _total(usage)
+    # https://docs.voyageai.com/reference : embeddings and reranking state a total and nothing else.
+    tokens_in = count(asked) if asked is not None else (total or 0)
+    tokens_out = count(first_of(usage, _OUTPUT))
+    if asked is None and tokens_out and total:
+        tokens_in = max(total - tokens_out, 0)
+    into, out = details_of(usage, _INPUT_DETAILS), details_of(usage, _OUTPUT_DETAILS)
+    cached = into.get("cached_tokens")
+    if cached is None:
+        cached = first_of(usage, _CACHED)
+    if not into and not out and len(usage) <= 3:
+        return Usage(
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            cache_read_tokens=count(cached),
+            total_tokens=total,
+            units=units or {},
+            traits=traits or {},
+        )
+    reasoning = count(out.get("reasoning_tokens"))
+    # xAI chat and its batches leave reasoning out of the completion; their own total shows it. Nobody else's does.
+    # https://docs.x.ai/docs/guides/reasoning
+    if reasoning and total == tokens_in + tokens_out + reasoning:
+        tokens_out += reasoning
+    written, written_1h = _written(usage, into)
+    audio = count(into.get("audio_tokens"))
+    # https://docs.mistral.ai/capabilities/audio : audio is billed by the minute, and its tokens stand beside the
+    # prompt, not inside it.
+    seconds = amount(usage.get("prompt_audio_seconds"))
+    if seconds and total == tokens_in + tokens_out + audio:
+        audio, total = 0, total - audio
+    hit = mapping(into.get("cached_tokens_details"))
+    return Usage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cache_read_tokens=count(cached),
+        cache_write_tokens=written,
+        cache_write_1h_tokens=written_1h,
+        reasoning_tokens=reasoning,
+        input_text_tokens=_optional(into, "text_tokens"),
+        input_audio_tokens=audio,
+        input_image_tokens=count(into.get("image_tokens")),
+        input_video_tokens=count(into.get("video_tokens")),
+        cache_read_text_tokens=_optional(hit, "text_tokens"),
+        cache_read_audio_tokens=count(hit.get("audio_tokens")),
+        cache_read_image_tokens=count(hit.get("image_tokens")),
+        output_text_tokens=_optional(out, "text_tokens"),
+        output_audio_tokens=count(out.get("audio_tokens")),
+        output_image_tokens=count(out.get("image_tokens")),
+        output_video_tokens=count(out.get("video_tokens")),
+        total_tokens=total,
+        units={**_units(usage, seconds), **(units or {})},
+        traits=_traits(usage, traits),
+    )
 
 
-def _split(details: Mapping[str, Any], name: str) -> int | None:
-    return None if details.get(name) is None else count(details[name])
+def _optional(details: Mapping[str, Any], name: str) -> int | None:
+    value = details.get(name)
+    return None if value is None else count(value)
 
 
-def _details(usage: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
-    for name in names:
-        if usage.get(name):
-            return mapping(usage[name])
-    return {}
+def _written(usage: Mapping[str, Any], into: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the tokens written to a cache, and those of them with the one-hour lifetime."""
+    lifetimes = mapping(into.get("cache_creation_token_details") or usage.get("cache_creation"))
+    hour = count(lifetimes.get("ephemeral_1h_input_tokens"))
+    written = first_of(into, _WRITTEN)
+    if written is None:
+        written = usage.get("cache_creation_input_tokens")
+    return max(count(written), hour), hour
+
+
+def _units(usage: Mapping[str, Any], seconds: Decimal | None) -> Mapping[str, Decimal | int]:
+    units: dict[str, Decimal | int] = units_of(
+        **{
+            Unit.INPUT_AUDIO_SECONDS: seconds,
+            Unit.CITATION_TOKENS: usage.get("citation_tokens"),
+            # https://docs.perplexity.ai/getting-started/pricing
+            Unit.WEB_SEARCHES: usage.get("num_search_queries"),
+        }
+    )
+    for name in ("server_side_tool_usage_details", "server_tool_use_details", "server_tool_use"):
+        for key, value in mapping(usage.get(name)).items():
+            unit = _SERVER_TOOLS.get(key)
+            if unit and count(value):
+                units[unit] = units.get(unit, 0) + count(value)
+    return units
+
+
+def _traits(usage: Mapping[str, Any], traits: Mapping[str, str] | None) -> Mapping[str, str]:
+    # https://docs.perplexity.ai/getting-started/pricing : the request fee goes by the size that was used.
+    size = usage.get("search_context_size")
+    if isinstance(size, str) and len(size) <= 16:
+        return {"search_context_size": size, **(traits or {})}
+    return traits or {}

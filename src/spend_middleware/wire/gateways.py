@@ -1,0 +1,80 @@
+"""Who stands behind a gateway: told by an answer's headers, else by the name of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from spend_middleware.wire.hosts import UPSTREAMS
+from spend_middleware.wire.reading import Reading, Received, Route
+from spend_middleware.wire.values import amount
+
+# Families of model names that one vendor alone gives, as its own model list writes them.
+_VENDORS: tuple[tuple[str, str], ...] = (
+    ("gpt-oss", ""),
+    ("gpt-", "openai"),
+    ("chatgpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("text-embedding-3", "openai"),
+    ("text-embedding-ada", "openai"),
+    ("dall-e", "openai"),
+    ("whisper-1", "openai"),
+    ("tts-1", "openai"),
+    ("davinci-002", "openai"),
+    ("babbage-002", "openai"),
+    ("claude-", "anthropic"),
+    ("gemini-", "gemini"),
+    ("grok-", "xai"),
+    ("mistral-", "mistral"),
+    ("magistral-", "mistral"),
+    ("codestral-", "mistral"),
+    ("command-", "cohere"),
+    ("sonar", "perplexity"),
+    ("deepseek-chat", "deepseek"),
+    ("deepseek-reasoner", "deepseek"),
+)
+
+
+def vendor_of(model: str | None) -> str | None:
+    """Return the provider whose model a name is, as far as the name alone tells."""
+    if not model:
+        return None
+    name = model.lower().lstrip("@")
+    head, slash, _ = name.partition("/")
+    if slash:
+        return UPSTREAMS.get(head)
+    return next((vendor or None for start, vendor in _VENDORS if name.startswith(start)), None)
+
+
+def is_litellm_proxy(headers: Mapping[str, str]) -> bool:
+    """Return whether a LiteLLM proxy answered: it names its version or its deployment in every answer."""
+    return "x-litellm-version" in headers or "x-litellm-model-id" in headers or "x-litellm-call-id" in headers
+
+
+def _stated_by_litellm(headers: Mapping[str, str]) -> Decimal | None:
+    # A zero there may mean that the proxy knows no price: https://github.com/BerriAI/litellm/pull/35913
+    return amount(headers.get("x-litellm-response-cost")) or None
+
+
+def told_by_headers(route: Route, received: Received, reading: Reading) -> Reading:
+    """Return the reading with what the headers of gateways and routers say; most answers are returned as they are."""
+    headers = received.headers
+    model = reading.response_model or reading.request_model
+    if is_litellm_proxy(headers):
+        reading.provider = "litellm_proxy"
+        reading.price_provider = vendor_of(model)
+        if reading.reported_cost is None:
+            reading.reported_cost = _stated_by_litellm(headers)
+    elif route.provider == "huggingface":
+        # https://huggingface.co/docs/inference-providers : the router says who answered.
+        reading.price_provider = (
+            UPSTREAMS.get(headers.get("x-inference-provider", "")) or route.price_provider
+        )
+    elif route.price_provider:
+        reading.price_provider = route.price_provider
+    elif route.gateway or not route.local:
+        named = headers.get("x-portkey-provider") or headers.get("x-gateway-provider") or ""
+        reading.price_provider = UPSTREAMS.get(named) or vendor_of(model)
+    return reading

@@ -1,0 +1,197 @@
+"""Chat completions, completions and embeddings as OpenAI answers them, and so does most of the industry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import from_json
+
+from spend_middleware.call import Usage
+from spend_middleware.wire import sse
+from spend_middleware.wire.answers import asked_model, error_word, failure, total_note
+from spend_middleware.wire.costs import stated_cost
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
+from spend_middleware.wire.tokens import token_usage
+from spend_middleware.wire.values import listing, mapping, parsed, string
+
+Counter = Callable[[Mapping[str, Any]], Usage]
+"""Turns one usage object into counts, as one provider means them."""
+
+USAGE_MARKERS = (b'"usage":{', b'"usage": {')
+_FINISH_MARKERS = (b'"finish_reason":"', b'"finish_reason": "')
+ERROR_MARKERS = (b'"error":{', b'"error": {', b'"error":"', b'"error": "')
+_LOOKS_LIKE = ("choices", "usage", "error", "object", "data", "output", "detail")
+
+
+def document_of(received: Received) -> Any:
+    """Return the JSON value of an answer that was not streamed; of a broken one, what can be relied on."""
+    body = received.body
+    try:
+        return from_json(body)
+    except ValueError:
+        pass
+    document = parsed(body)
+    if not isinstance(document, dict):
+        document = {}
+    # What stands last may have been cut in the middle of a number.
+    if document:
+        document.pop(next(reversed(document)))
+    if not isinstance(document.get("usage"), dict):
+        document["usage"] = _usage_at_end(body)
+    return document
+
+
+def _usage_at_end(body: bytes) -> Any:
+    """Return the usage object in the tail of a body whose middle is missing, None when it is not whole."""
+    at = max(body.rfind(marker) for marker in USAGE_MARKERS)
+    if at < 0:
+        return None
+    text = body[body.index(b"{", at) : at + 65536].decode("utf-8", "replace")
+    try:
+        return json.JSONDecoder().raw_decode(text)[0]
+    except (ValueError, RecursionError):
+        return None
+
+
+def chat_reader(counter: Counter) -> Reader:
+    """Return a reader of chat completions and completions, whole and streamed."""
+
+    def read(route: Route, sent: Sent, received: Received) -> Reading:
+        failed = failure(route, sent, received)
+        if failed is not None:
+            return failed
+        if sse.looks_like_events(received.headers.get("content-type", ""), received.body):
+            return _streamed(route, sent, received.body, counter)
+        return _whole(route, sent, received, counter)
+
+    return read
+
+
+def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Reading:
+    document = document_of(received)
+    if not isinstance(document, dict):
+        # https://ai.google.dev/gemini-api/docs/openai : errors come as an array of one.
+        document = mapping(listing(document)[0]) if listing(document) else {}
+    choices = document.get("choices")
+    choice = choices[0] if choices and isinstance(choices, list) else None
+    reading = Reading(
+        request_model=asked_model(route, sent),
+        response_model=string(document.get("model")),
+        response_id=string(document.get("id")),
+        finish_reason=string(choice.get("finish_reason")) if isinstance(choice, dict) else None,
+        service_tier=string(document.get("service_tier")),
+    )
+    _count(reading, route.provider, document.get("usage"), counter)
+    if document.get("error"):
+        reading.error_type = error_word(document) or "error"
+    if reading.usage is None:
+        if not route.certain and not any(name in document for name in _LOOKS_LIKE):
+            reading.billable = False
+        reading.visible_text = lambda: _text_of(document)
+    return reading
+
+
+def _count(reading: Reading, provider: str, usage: Any, counter: Counter) -> None:
+    if not usage or not isinstance(usage, dict):
+        return
+    reading.raw_usage = usage
+    counted = reading.usage = counter(usage)
+    if counted.total_tokens and counted.total_tokens != counted.input_tokens + counted.output_tokens:
+        reading.usage_note = total_note(counted)
+    reading.reported_cost = stated_cost(provider, usage)
+    if reading.service_tier is None and "service_tier" in usage:
+        reading.service_tier = string(usage["service_tier"])
+
+
+def _streamed(route: Route, sent: Sent, body: bytes, counter: Counter) -> Reading:
+    last, usage = _last_usage(body)
+    if not last:
+        last = sse.first_object(body)
+    finish = next(sse.objects_holding(body, *_FINISH_MARKERS), {})
+    choices = listing(finish.get("choices"))
+    reading = Reading(
+        request_model=asked_model(route, sent),
+        response_model=string(last.get("model")) or string(finish.get("model")),
+        response_id=string(last.get("id")) or string(finish.get("id")),
+        finish_reason=string(mapping(choices[0]).get("finish_reason")) if choices else None,
+        service_tier=string(last.get("service_tier")) or string(finish.get("service_tier")),
+        stream=True,
+    )
+    if reading.response_model is None:
+        reading.response_model = string(sse.first_object(body).get("model"))
+    _count(reading, route.provider, usage, counter)
+    # An error can come inside a stream that began with 200.
+    broken = next((found for found in sse.objects_holding(body, *ERROR_MARKERS) if found.get("error")), None)
+    if broken is not None:
+        reading.error_type = error_word(broken) or "error"
+    if reading.usage is None:
+        if not route.certain and not last:
+            reading.billable = False
+        reading.visible_text = lambda: "".join(map(_delta_text, sse.objects(body)))
+    return reading
+
+
+def _last_usage(body: bytes) -> tuple[Mapping[str, Any], Any]:
+    """Return the last event with a usage that is not empty, and that usage.
+
+    OpenAI sends it once, in a chunk without choices; Perplexity in every chunk, cumulated; Groq below `x_groq`
+    (https://console.groq.com/docs/api-reference) as well. The last is right for all of them.
+    """
+    for found in sse.objects_holding(body, *USAGE_MARKERS):
+        usage = found.get("usage") or mapping(found.get("x_groq")).get("usage")
+        if usage and isinstance(usage, dict):
+            return found, usage
+    return {}, None
+
+
+def _text_of(document: Mapping[str, Any]) -> str:
+    return "".join(_choice_text(choice, "message") for choice in listing(document.get("choices")))
+
+
+def _delta_text(chunk: Mapping[str, Any]) -> str:
+    return "".join(_choice_text(choice, "delta") for choice in listing(chunk.get("choices")))
+
+
+def _choice_text(choice: Any, key: str) -> str:
+    """Return what one choice shows: text, visible reasoning, and the arguments of tool calls."""
+    whole = mapping(choice)
+    message = mapping(whole.get(key))
+    parts = [
+        whole.get("text"),
+        message.get("content"),
+        message.get("reasoning_content"),
+        message.get("refusal"),
+    ]
+    for call in listing(message.get("tool_calls")):
+        function = mapping(mapping(call).get("function"))
+        parts += [function.get("name"), function.get("arguments")]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _gemini_usage(usage: Mapping[str, Any]) -> Usage:
+    """Return Gemini's counts behind its OpenAI-compatible face, which hides thinking in the total alone.
+
+    https://ai.google.dev/gemini-api/docs/openai : thinking = total - prompt - completion.
+    """
+    plain = token_usage(usage)
+    hidden = (plain.total_tokens or 0) - plain.input_tokens - plain.output_tokens
+    if hidden <= 0:
+        return plain
+    shown = dict(usage)
+    shown["completion_tokens"] = plain.output_tokens + hidden
+    shown["completion_tokens_details"] = {"reasoning_tokens": plain.reasoning_tokens + hidden}
+    return token_usage(shown)
+
+
+read_chat = chat_reader(token_usage)
+
+READERS: dict[str, Reader] = {
+    "openai.chat": read_chat,
+    "openai.completions": read_chat,
+    "openai.embeddings": read_chat,
+    "groq.chat": read_chat,
+    "xai.chat": read_chat,
+    "gemini.chat": chat_reader(_gemini_usage),
+}

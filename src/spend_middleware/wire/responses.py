@@ -1,0 +1,174 @@
+"""The Responses API: whole, streamed, in the background and read again later; its tools are billed beside tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spend_middleware.call import Unit
+from spend_middleware.wire import sse
+from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, total_note
+from spend_middleware.wire.costs import stated_cost
+from spend_middleware.wire.openai import ERROR_MARKERS, USAGE_MARKERS, document_of
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
+from spend_middleware.wire.tokens import token_usage
+from spend_middleware.wire.values import listing, mapping, string
+
+# https://platform.openai.com/docs/pricing#built-in-tools : each item of the output is one call of the tool.
+_TOOL_UNITS = {
+    "web_search_call": Unit.WEB_SEARCHES,
+    "file_search_call": Unit.FILE_SEARCHES,
+    "computer_call": Unit.COMPUTER_USES,
+    "image_generation_call": Unit.OUTPUT_IMAGES,
+}
+_SEARCH_TOOLS = ("web_search", "web_search_preview")
+_UNFINISHED = ("queued", "in_progress")
+_LAST_EVENTS = (
+    b'"type":"response.completed"',
+    b'"type": "response.completed"',
+    b'"type":"response.incomplete"',
+    b'"type": "response.incomplete"',
+    b'"type":"response.failed"',
+    b'"type": "response.failed"',
+)
+_LOOKS_LIKE = ("output", "usage", "error", "object", "status", "detail")
+
+
+def read_responses(route: Route, sent: Sent, received: Received) -> Reading:
+    """Read an answer of POST /responses, /responses/compact and GET /responses/{id}."""
+    failed = failure(route, sent, received)
+    if failed is not None:
+        failed.billable = not route.follow_up
+        return failed
+    if sse.looks_like_events(received.headers.get("content-type", ""), received.body):
+        return _streamed(route, sent, received.body)
+    document = document_of(received)
+    return _of_response(route, sent, document if isinstance(document, dict) else {})
+
+
+def _of_response(route: Route, sent: Sent, response: Mapping[str, Any]) -> Reading:
+    status = response.get("status")
+    reading = Reading(
+        request_model=asked_model(route, sent),
+        response_model=string(response.get("model")),
+        response_id=string(response.get("id")),
+        finish_reason=string(mapping(response.get("incomplete_details")).get("reason")) or string(status),
+        service_tier=string(response.get("service_tier")),
+    )
+    if route.follow_up and reading.request_model is None:
+        reading.request_model = reading.response_model
+    usage = response.get("usage")
+    if usage and isinstance(usage, dict):
+        reading.raw_usage = usage
+        units = _tools(response)
+        reading.usage = token_usage(usage, units, _traits(response) if units else None)
+        reading.usage_note = total_note(reading.usage)
+        reading.reported_cost = stated_cost(route.provider, usage)
+    if response.get("error"):
+        reading.error_type = error_word(response) or "error"
+    _timing(reading, route, response, status)
+    if reading.usage is None:
+        if not route.certain and not any(name in response for name in _LOOKS_LIKE):
+            reading.billable = False
+        reading.visible_text = lambda: _text_of(response)
+    return reading
+
+
+def _timing(reading: Reading, route: Route, response: Mapping[str, Any], status: Any) -> None:
+    """Say when the response is billed: a background one later, and once however often it is read.
+
+    https://platform.openai.com/docs/guides/background
+    """
+    unfinished = status in _UNFINISHED and reading.usage is None
+    background = response.get("background") is True
+    if unfinished and route.follow_up:
+        reading.billable = False
+    elif unfinished:
+        reading.pending = background or status == "queued"
+    if background or route.follow_up:
+        reading.once_key = once(route.provider, "response", reading.response_id)
+        reading.created_at = moment(response.get("created_at"))
+    if route.follow_up and not background:
+        # The answer of an ordinary call was billed when it was made; reading it again costs nothing.
+        reading.billable = False
+        reading.once_key = None
+
+
+def _tools(response: Mapping[str, Any]) -> dict[str, int]:
+    """Return the tool calls that a response bills, counted from what it put out."""
+    units: dict[str, int] = {}
+    containers: set[str] = set()
+    for item in listing(response.get("output")):
+        if not isinstance(item, dict):
+            continue
+        kind = item.get("type")
+        unit = _TOOL_UNITS.get(kind) if isinstance(kind, str) else None
+        if unit:
+            units[unit] = units.get(unit, 0) + 1
+        elif kind == "code_interpreter_call":
+            # A container is billed, whatever runs in it: https://platform.openai.com/docs/guides/tools-code-interpreter
+            containers.add(str(item.get("container_id")))
+    if containers:
+        units[Unit.CODE_SESSIONS] = len(containers)
+    return units
+
+
+def _traits(response: Mapping[str, Any]) -> dict[str, str]:
+    for tool in listing(response.get("tools")):
+        kind = mapping(tool).get("type")
+        size = mapping(tool).get("search_context_size")
+        if isinstance(kind, str) and kind.startswith(_SEARCH_TOOLS) and isinstance(size, str):
+            return {"search_context_size": size[:16]}
+    return {}
+
+
+def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
+    """Read a stream: its last event carries the whole response; a broken one is known by its first."""
+    for event in sse.objects_holding(body, *_LAST_EVENTS):
+        response = event.get("response")
+        if isinstance(response, dict):
+            break
+    else:
+        return _broken_stream(route, sent, body)
+    reading = _of_response(route, sent, response)
+    reading.stream = True
+    if event.get("type") == "response.failed" and reading.error_type is None:
+        reading.error_type = "response_failed"
+    return reading
+
+
+def _broken_stream(route: Route, sent: Sent, body: bytes) -> Reading:
+    first = mapping(sse.first_object(body).get("response"))
+    reading = _of_response(route, sent, first)
+    reading.stream, reading.pending, reading.finish_reason = True, False, None
+    for event in sse.objects_holding(body, *USAGE_MARKERS):
+        holder = event.get("response") if isinstance(event.get("response"), dict) else event
+        usage = mapping(holder).get("usage")
+        if usage and isinstance(usage, dict):
+            reading.raw_usage, reading.usage = usage, token_usage(usage)
+            break
+    # An error event ends a stream that began with 200: https://platform.openai.com/docs/api-reference/realtime
+    for event in sse.objects_holding(body, *ERROR_MARKERS, b'"type":"error"', b'"type": "error"'):
+        if event.get("type") == "error" or event.get("error"):
+            reading.error_type = error_word(event) or "error"
+            break
+    if reading.usage is None:
+        reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
+    return reading
+
+
+def _delta_of(event: Mapping[str, Any]) -> str:
+    delta = event.get("delta")
+    return delta if isinstance(delta, str) else ""
+
+
+def _text_of(response: Mapping[str, Any]) -> str:
+    parts: list[Any] = []
+    for item in listing(response.get("output")):
+        whole = mapping(item)
+        parts += [whole.get("name"), whole.get("arguments")]
+        parts += [mapping(content).get("text") for content in listing(whole.get("content"))]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+READERS: dict[str, Reader] = {"openai.responses": read_responses}
