@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import logging
 
-from spend_middleware.wire import anthropic, google, openai, responses
+from spend_middleware.wire import (
+    anthropic,
+    assistants,
+    audio,
+    batches,
+    bedrock,
+    bedrock_agent,
+    bedrock_invoke,
+    cohere,
+    google,
+    images,
+    mistral,
+    ollama,
+    openai,
+    platforms,
+    responses,
+    videos,
+)
 from spend_middleware.wire.gateways import told_by_headers
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.table import recognise
@@ -16,6 +33,18 @@ READERS: dict[str, Reader] = {
     **responses.READERS,
     **anthropic.READERS,
     **google.READERS,
+    **assistants.READERS,
+    **audio.READERS,
+    **batches.READERS,
+    **bedrock.READERS,
+    **bedrock_agent.READERS,
+    **bedrock_invoke.READERS,
+    **cohere.READERS,
+    **images.READERS,
+    **mistral.READERS,
+    **ollama.READERS,
+    **platforms.READERS,
+    **videos.READERS,
 }
 """The reader of each wire format; every format file has its own rows."""
 
