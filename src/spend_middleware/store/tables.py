@@ -21,12 +21,28 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
 from spend_middleware.call import from_pico, to_pico
+from spend_middleware.store.rollups import KINDS, MICRO, SUMS
+
+__all__ = [
+    "KINDS",
+    "MICRO",
+    "SUMS",
+    "UTC_ZONE",
+    "Pico",
+    "SpendAdjustment",
+    "SpendCustomerDaily",
+    "SpendDaily",
+    "SpendLog",
+    "SpendLogTag",
+    "SpendMeta",
+    "SpendModel",
+    "SpendNameDaily",
+    "SpendNameTotal",
+    "Sums",
+]
 
 UTC_ZONE = "UTC"
 """The zone whose days every rollup has."""
-
-MICRO = 1_000_000
-"""Pico-dollars in a micro-dollar: where a rollup's spend is split."""
 
 
 class Pico(TypeDecorator[Decimal]):
@@ -296,21 +312,3 @@ class SpendMeta(SpendModel, table=True):
 
     name: str = _text(primary_key=True)
     value: str = _name()
-
-
-SUMS: tuple[str, ...] = tuple(Sums.model_fields)
-"""The additive columns of every rollup, in order."""
-
-KINDS: dict[str, str] = {
-    "total": "",
-    "key": "api_key",
-    "user": "user_id",
-    "team": "team_id",
-    "organization": "organization_id",
-    "customer": "end_user",
-    "model": "model",
-    "model_group": "model_group",
-    "provider": "provider",
-    "tag": "",
-}
-"""Kinds of narrow rollups -> the row's column that holds the name; `total` has the one name '', a row has many tags."""

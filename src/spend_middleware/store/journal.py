@@ -1,0 +1,384 @@
+"""The journal: a finished call is on local disk before its caller goes on, and stays until the database has it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from spend_middleware.store.records import COLUMNS, HEADER, MARK, PROVISIONAL, ROW, Values, framed
+from spend_middleware.store.segments import SEGMENT_BYTES, Owner, Segment, claim, folder_bytes
+
+from pydantic_core import to_json  # isort: skip
+
+logger = logging.getLogger("spend_middleware.store")
+
+MEMORY_ROWS = 4_000
+"""Rows kept in memory for the writer; further ones are read back from the journal."""
+
+UNJOURNALED_ROWS = 2_000
+"""Rows kept in memory that the journal would not take, while the database takes rows."""
+
+MEMORY_ONLY_ROWS = 100_000
+"""Rows kept in memory where there is no journal at all."""
+
+_HEADER = framed(HEADER, to_json(COLUMNS))
+_FOLDER_LOOK_SECONDS = 1.0
+
+Sync = Literal["off", "always"] | float
+
+
+class JournalFullError(OSError):
+    """The journal holds as much as it may."""
+
+
+class Entry(NamedTuple):
+    """A row on its way into the database.
+
+    Args:
+        number: Its place among all rows of this process.
+        values: The row.
+        segment: Where it is journaled; None if it is in memory only.
+        marked: The segment that holds its call's start mark or provisional row.
+        at: When it was appended (monotonic seconds).
+    """
+
+    number: int
+    values: Values
+    segment: Segment | None
+    marked: Segment | None
+    at: float
+
+
+class Journal:
+    """The live journal of one process; every method may be called from any thread.
+
+    Args:
+        folder: Where owners' folders are; None keeps everything in memory.
+        max_bytes: Beyond this (all owners together) new records are refused.
+        sync: When records are forced to disk.
+        segment_bytes: When the next segment is begun.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        max_bytes: int = 1 << 30,
+        sync: Sync = "off",
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> None:
+        self.folder = folder
+        self.backlog: deque[Entry] = deque()
+        self.database_takes_rows = False  # the writer says so
+        self.refused = 0
+        self.unjournaled = 0
+        self.last_error: str | None = None
+        self.lock = threading.Lock()
+        self._max_bytes = max_bytes
+        self._sync = sync
+        self._segment_bytes = segment_bytes
+        self._forget()
+        _journals.add(self)
+
+    def _forget(self) -> None:
+        """Start with nothing: at first, and in a forked child, whose records are the parent's to write."""
+        self._pid = os.getpid()
+        self._owner: Owner | None = None
+        self._current: Segment | None = None
+        self._segments: dict[int, Segment] = {}
+        self._open: dict[str, Segment] = {}
+        self._provisional: set[str] = set()
+        self._bytes = 0
+        self._others = (0.0, 0)
+        self._unsynced = False
+        self.number = 0
+        self.backlog.clear()
+
+    def after_fork(self) -> None:
+        """In a forked child: drop the parent's descriptors (its locks stay with it) and begin anew."""
+        if self._pid == os.getpid():
+            return
+        self.lock = threading.Lock()
+        for segment in self._segments.values():
+            with contextlib.suppress(OSError):
+                segment.close()
+        if self._owner is not None:
+            self._owner.release()
+        self.refused = self.unjournaled = 0
+        self._forget()
+
+    # -- appending; the caller holds the lock
+
+    def put(self, kind: bytes, call_id: str, body: bytes, values: Values | None) -> bool:
+        """Append one record and queue a finished row for the writer; False when it was refused."""
+        segment: Segment | None = None
+        if self.folder is not None:
+            try:
+                segment = self._write(framed(kind, body))
+            except OSError as error:
+                self._could_not_write(error)
+        if kind == ROW and values is not None:
+            return self._queue(call_id, values, segment)
+        if segment is not None:
+            self._pin(kind, call_id, segment)
+        return True
+
+    def _write(self, frame: bytes) -> Segment:
+        segment = self._current
+        if segment is None or segment.size + len(frame) > self._segment_bytes:
+            segment = self._next_segment()
+        if self._bytes + len(frame) > self._max_bytes - self._others_bytes():
+            raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
+        if segment.size == 0:
+            self._write_bytes(segment, _HEADER)
+        self._write_bytes(segment, frame)
+        if self._sync == "always":
+            _force(segment.fd)
+        else:
+            self._unsynced = True
+        return segment
+
+    def _write_bytes(self, segment: Segment, record: bytes) -> None:
+        try:
+            written = os.write(segment.fd, record)
+        except OSError:
+            written = -1
+            raise
+        finally:
+            if written != len(record):
+                with contextlib.suppress(OSError):  # half a record must not stand before the next one
+                    os.ftruncate(segment.fd, segment.size)
+        if written != len(record):
+            raise OSError(errno.ENOSPC, "only a part of the record fitted", str(segment.path))
+        segment.size += written
+        self._bytes += written
+
+    def _next_segment(self) -> Segment:
+        self.seal()
+        if self._owner is None:
+            self._claim()
+        owner = self._owner
+        assert owner is not None  # noqa: S101
+        number = max(self._segments, default=0) + 1
+        try:
+            segment = owner.create(number)
+        except FileNotFoundError:  # somebody deleted the folder under us
+            self._claim()
+            segment = self._owner.create(number)  # type: ignore[union-attr]
+        self._segments[number] = self._current = segment
+        return segment
+
+    def _claim(self) -> None:
+        if self.folder is None:
+            return
+        if self._owner is not None:
+            self._owner.release()
+        self._owner = claim(self.folder)
+
+    def _pin(self, kind: bytes, call_id: str, segment: Segment) -> None:
+        before = self._open.get(call_id)
+        if before is not None:
+            before.pins -= 1
+        segment.pins += 1
+        self._open[call_id] = segment
+        if kind == PROVISIONAL:
+            self._provisional.add(call_id)
+
+    def _queue(self, call_id: str, values: Values, segment: Segment | None) -> bool:
+        marked = self._open.pop(call_id, None)
+        self._provisional.discard(call_id)
+        if segment is None and not self._memory_has_room():
+            self.refused += 1
+            if marked is not None:
+                marked.pins -= 1
+            return False
+        self.number += 1
+        if segment is None:
+            self.unjournaled += self.folder is not None
+        elif segment.spilled or len(self.backlog) >= MEMORY_ROWS:
+            self._spill(segment, marked)
+            return True
+        else:
+            segment.uncommitted += 1
+        self.backlog.append(Entry(self.number, values, segment, marked, time.monotonic()))
+        return True
+
+    def _spill(self, segment: Segment, marked: Segment | None) -> None:
+        """Leave a row to the file alone: memory is full."""
+        if not segment.spilled:
+            segment.first_spilled = self.number
+        segment.spilled += 1
+        if marked is not None:
+            segment.releases.append(marked)
+
+    def _memory_has_room(self) -> bool:
+        if self.folder is None:
+            return len(self.backlog) < MEMORY_ONLY_ROWS
+        return self.database_takes_rows and len(self.backlog) < UNJOURNALED_ROWS
+
+    def _could_not_write(self, error: OSError) -> None:
+        if self.last_error is None:
+            logger.error("The journal cannot take records: %s", error)
+        self.last_error = str(error)
+
+    def _others_bytes(self) -> int:
+        """Return what other owners hold, looked up now and then."""
+        at, size = self._others
+        now = time.monotonic()
+        if self.folder is not None and self._bytes and now - at > _FOLDER_LOOK_SECONDS:
+            size = max(0, folder_bytes(self.folder) - self._bytes)
+            self._others = (now, size)
+        return size
+
+    # -- the writer's side
+
+    def take(self, count: int) -> list[Entry]:
+        """Take up to so many rows from memory, oldest first."""
+        backlog = self.backlog
+        return [backlog.popleft() for _ in range(min(count, len(backlog)))]
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """Return rows that were taken but not written."""
+        self.backlog.extendleft(reversed(entries))
+
+    def settle(self, entries: list[Entry]) -> None:
+        """Note that these rows are in the database (or set aside), and drop what nobody needs any more."""
+        with self.lock:
+            for entry in entries:
+                if entry.segment is not None:
+                    entry.segment.uncommitted -= 1
+                if entry.marked is not None:
+                    entry.marked.pins -= 1
+            self._drop_done()
+
+    def spilled(self) -> list[Segment]:
+        """Return the segments that hold rows which memory had no room for, sealed and ready to be read."""
+        with self.lock:
+            if self._current is not None and self._current.spilled:
+                self.seal()
+            return [segment for segment in self._segments.values() if segment.spilled]
+
+    def settle_spilled(self, segment: Segment) -> None:
+        """Note that all rows of a spilled segment are in the database."""
+        with self.lock:
+            segment.spilled = 0
+            for marked in segment.releases:
+                marked.pins -= 1
+            segment.releases.clear()
+            self._drop_done()
+
+    def seal(self) -> None:
+        """End the open segment; the next record begins another one. The caller holds the lock."""
+        segment, self._current = self._current, None
+        if segment is None:
+            return
+        if self._sync != "off":
+            _force(segment.fd)
+        segment.sealed = True
+        segment.close()
+
+    def _drop_done(self) -> None:
+        """Unlink sealed segments that are done, and empty the open one when all in it is in the database."""
+        for number, segment in list(self._segments.items()):
+            if not segment.done:
+                continue
+            if segment.sealed:
+                segment.path.unlink(missing_ok=True)
+                del self._segments[number]
+                self._bytes -= segment.size
+            elif segment.size:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(segment.fd, 0)
+                    self._bytes -= segment.size
+                    segment.size = 0
+
+    def force(self) -> None:
+        """Force what was written since the last time to disk."""
+        with self.lock:
+            if not self._unsynced or self._current is None:
+                return
+            self._unsynced = False
+            fd = os.dup(self._current.fd)
+        try:
+            _force(fd)
+        finally:
+            os.close(fd)
+
+    # -- what is in it
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of this process's segments."""
+        return self._bytes
+
+    @property
+    def owner_path(self) -> Path | None:
+        """This process's own folder, None before its first record."""
+        return None if self._owner is None else self._owner.path
+
+    @property
+    def calls_under_way(self) -> int:
+        """Calls that went out and have not ended."""
+        return len(self._open)
+
+    def provisional(self) -> int:
+        """Return how many provisional rows wait for their final one."""
+        return len(self._provisional)
+
+    def spilled_rows(self) -> int:
+        """Return how many rows are in the journal's files alone."""
+        with self.lock:
+            return sum(segment.spilled for segment in self._segments.values())
+
+    def oldest_number(self) -> int | None:
+        """Return the lowest number of a row that waits in memory or in a spilled segment."""
+        with self.lock:
+            waiting = [segment.first_spilled for segment in self._segments.values() if segment.spilled]
+            with contextlib.suppress(IndexError):
+                waiting.append(self.backlog[0].number)
+            return min(waiting, default=None)
+
+    def close(self) -> None:
+        """Let go of everything that is done; what is not stays locked until the process ends."""
+        with self.lock:
+            self.seal()
+            self._drop_done()
+            if not self._segments and self._owner is not None:
+                owner, self._owner = self._owner, None
+                owner.remove()
+
+    def abandon(self) -> None:
+        """Release the lock and forget, so that another may adopt what is left."""
+        with self.lock:
+            self.seal()
+            if self._owner is not None:
+                self._owner.release()
+            self._forget()
+
+
+def _force(fd: int) -> None:
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
+_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for journal in list(_journals):
+        journal.after_fork()
+
+
+_register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
+if _register is not None:
+    _register(after_in_child=_after_fork_in_child)
+
+__all__ = ["MARK", "PROVISIONAL", "ROW", "Entry", "Journal", "JournalFullError"]

@@ -1,0 +1,146 @@
+"""Batches of rows into the database: rows, tags and rollups in one transaction, whatever the database."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable
+from typing import Protocol
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from spend_middleware.errors import SchemaError
+from spend_middleware.store.engine import Address, Database
+from spend_middleware.store.migrate import migrate
+from spend_middleware.store.postgres import PostgresTables
+from spend_middleware.store.records import AT, Values
+from spend_middleware.store.rollups import Moves, moves_of, tag_rows
+from spend_middleware.store.sqlite import SqliteTables
+
+UTC_ZONE = "UTC"
+_ID = AT["id"]
+_UNFIT = (OverflowError, ValueError, TypeError)  # out of range or of no type that a database knows
+_REFUSALS = (
+    "22",
+    "23",
+    "54",
+)  # SQLSTATE classes: data exception, integrity violation, a limit of the program
+
+
+class Tables(Protocol):
+    """The statements that write a batch, in one database's dialect."""
+
+    def zones(self, connection: Connection) -> list[str]:
+        """Return the zones besides UTC that have rollups."""
+        ...
+
+    def insert(self, connection: Connection, rows: list[Values]) -> Iterable[Values]:
+        """Insert the rows that are not there yet, and return these."""
+        ...
+
+    def tag(self, connection: Connection, tags: list[tuple[str, int, str]]) -> None:
+        """Insert the tags of new rows."""
+        ...
+
+    def move(self, connection: Connection, moves: Moves) -> None:
+        """Add to the rollups."""
+        ...
+
+
+def tables_for(address: Address) -> Tables:
+    """Return the statements for a database."""
+    return SqliteTables() if address.is_sqlite else PostgresTables(address.schema)
+
+
+class Ledger:
+    """The database as the writer sees it.
+
+    Args:
+        database: Where.
+        auto_migrate: Bring the schema up to date before the first batch.
+        slots: Over how many rollup rows writers spread.
+    """
+
+    def __init__(self, database: Database, *, auto_migrate: bool = True, slots: int = 1) -> None:
+        self.database = database
+        self._auto_migrate = auto_migrate
+        self._slot = secrets.randbelow(slots)
+        self._tables = tables_for(database.address)
+        self._ready = False
+        self._preparing = threading.Lock()
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's connections alone."""
+        self._preparing = threading.Lock()
+        self.database.after_fork()
+
+    def prepare(self) -> None:
+        """Connect, and bring the schema up to date, once.
+
+        Raises:
+            SchemaError: The schema is not one that this version can use.
+        """
+        if self._ready:
+            return
+        with self._preparing:
+            if not self._ready:
+                migrate(self.database, auto=self._auto_migrate)
+                self._ready = True
+
+    def write(self, rows: Iterable[Values]) -> int:
+        """Write rows that may or may not be there already, in one transaction, and return how many were new."""
+        self.prepare()
+        last = {row[_ID]: row for row in rows}  # the last record of a call wins
+        batch = [last[call_id] for call_id in sorted(last)]
+        with self.database.writing.begin() as connection:
+            return self.write_in(connection, batch)
+
+    def write_in(self, connection: Connection, batch: list[Values]) -> int:
+        """Write a batch, sorted by id and each id once, in a transaction that is under way."""
+        tables = self._tables
+        zones = tables.zones(connection)
+        fresh = list(tables.insert(connection, batch))
+        if fresh:
+            tags = tag_rows(fresh)
+            if tags:
+                tables.tag(connection, tags)
+            tables.move(connection, moves_of(fresh, [UTC_ZONE, *zones], self._slot))
+        return len(fresh)
+
+    def answers(self) -> bool:
+        """Say whether the database answers now."""
+        try:
+            with self.database.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except Exception:
+            return False
+        return True
+
+
+def is_refusal(error: Exception) -> bool:
+    """Say whether a database refused what a row holds, so that trying again is no use."""
+    if isinstance(error, SchemaError):
+        return False
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return False
+        state = getattr(error.orig, "sqlstate", None)
+        if state is not None:
+            return str(state).startswith(_REFUSALS)
+        return type(error.orig).__name__ in (
+            "IntegrityError",
+            "DataError",
+            "InterfaceError",
+            "ProgrammingError",
+        )
+    if isinstance(error, StatementError):
+        return isinstance(error.orig, _UNFIT)
+    return isinstance(error, _UNFIT)
+
+
+def said(error: BaseException) -> str:
+    """Return what an error says in one line, without the statement and its parameters (they may be private)."""
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    text = " ".join(str(cause).split())
+    return f"{type(cause).__name__}: {text}"[:500]

@@ -1,0 +1,115 @@
+"""The schema brought up to date: one query where nothing is due, Alembic under a lock where something is."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateSchema
+
+from spend_middleware.errors import SchemaError
+from spend_middleware.store.engine import Address, Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+logger = logging.getLogger("spend_middleware.store")
+
+VERSION_TABLE = "spend_schema_version"
+REVISIONS: tuple[str, ...] = ("0001",)
+"""Every revision, oldest first, so that the usual start need not import Alembic to know that nothing is due."""
+
+# Any number will do as long as all versions of this package share it ("spend" in ASCII).
+_LOCK = 0x7370656E64
+
+
+def migrate(database: Database, *, auto: bool = True) -> None:
+    """Bring the schema up to date.
+
+    Args:
+        database: Where.
+        auto: False only looks, for teams whose DBA applies `sql_script`.
+
+    Raises:
+        SchemaError: The schema is newer than this version, or older and `auto` is off.
+    """
+    with database.engine.connect() as connection:
+        if _is_current(database, _version(connection, database.address.schema)):
+            return
+    if not auto:
+        raise SchemaError(
+            "The database needs our tables in their newest form and auto_migrate is off: apply the script that"
+            " spend_middleware.store.migrate.sql_script(url) gives, or turn auto_migrate on."
+        )
+    with database.writing.begin() as connection:
+        _lock(connection, database.address)
+        # Another process may have been quicker while we waited for the lock.
+        if _is_current(database, _version(connection, database.address.schema)):
+            return
+        _upgrade(connection, database.address)
+    logger.info("The schema of %s is at revision %s.", database.address, REVISIONS[-1])
+
+
+def sql_script(url: str, schema: str | None = None, since: str | None = None) -> str:
+    """Return the SQL that makes our tables, or brings them up to date, for a DBA to apply.
+
+    Args:
+        url: The database; only its kind and schema are looked at, nothing connects.
+        schema: The PostgreSQL schema of our tables.
+        since: The revision that the database is at; None for an empty database.
+    """
+    from alembic import command
+
+    address = Address(url, schema)
+    config = _config(address)
+    out = io.StringIO()
+    config.output_buffer = out
+    config.attributes["dialect"] = "sqlite" if address.is_sqlite else "postgresql"
+    command.upgrade(config, f"{since}:head" if since else "head", sql=True)
+    return out.getvalue()
+
+
+def _version(connection: Connection, schema: str | None) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE, schema=schema):
+        return None
+    table = f'"{schema}".{VERSION_TABLE}' if schema else VERSION_TABLE
+    version: str | None = connection.execute(text(f"SELECT version_num FROM {table}")).scalar()  # noqa: S608
+    return version
+
+
+def _is_current(database: Database, version: str | None) -> bool:
+    if version is not None and version not in REVISIONS:
+        raise SchemaError(
+            f"{database.address} holds the schema of a newer spend-middleware (revision {version}; this version"
+            f" knows up to {REVISIONS[-1]}): upgrade the package here."
+        )
+    return version == REVISIONS[-1]
+
+
+def _lock(connection: Connection, address: Address) -> None:
+    """Wait until no other process changes the schema; SQLite's BEGIN IMMEDIATE has done so already."""
+    if not address.is_sqlite:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def _upgrade(connection: Connection, address: Address) -> None:
+    from alembic import command
+
+    if address.schema:
+        connection.execute(CreateSchema(address.schema, if_not_exists=True))
+    config = _config(address)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config(address: Address) -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["schema"] = address.schema
+    return config

@@ -1,0 +1,207 @@
+"""The ledger: rows, tags, rollups, adjustments and facts about the ledger itself."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+SUMS = (
+    "spend_micros",
+    "spend_rest",
+    "prompt_tokens",
+    "completion_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "reasoning_tokens",
+    "requests",
+    "successes",
+    "failures",
+    "unpriced",
+    "estimated",
+    "duration",
+)
+
+
+def names(*columns: str) -> list[sa.Column[str]]:
+    """Return text columns that are never NULL."""
+    return [sa.Column(column, sa.Text, nullable=False) for column in columns]
+
+
+def texts(*columns: str) -> list[sa.Column[str]]:
+    """Return text columns."""
+    return [sa.Column(column, sa.Text) for column in columns]
+
+
+def counts(*columns: str) -> list[sa.Column[int]]:
+    """Return whole numbers that are never NULL."""
+    return [sa.Column(column, sa.BigInteger, nullable=False) for column in columns]
+
+
+def numbers(*columns: str) -> list[sa.Column[int]]:
+    """Return whole numbers."""
+    return [sa.Column(column, sa.BigInteger) for column in columns]
+
+
+def small(column: str) -> sa.Column[int]:
+    """Return a small whole number that is never NULL."""
+    return sa.Column(column, sa.SmallInteger, nullable=False)
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    schema = op.get_context().opts.get("spend_schema")
+    _rows(schema)
+    _tags(schema)
+    _wide(schema)
+    _customers(schema)
+    _narrow(schema)
+    _adjustments(schema)
+    meta = op.create_table(
+        "spend_meta",
+        *names("name", "value"),
+        sa.PrimaryKeyConstraint("name"),
+        schema=schema,
+        sqlite_with_rowid=False,
+    )
+    op.bulk_insert(meta, [{"name": "zones", "value": "[]"}])
+
+
+def _rows(schema: str | None) -> None:
+    op.create_table(
+        "spend_logs",
+        sa.Column("id", sa.Text, primary_key=True),
+        *texts("request_id"),
+        *names("call_type", "provider", "model", "model_group", "api_base", "endpoint", "api_key"),
+        *texts("key_alias"),
+        *names("user_id", "team_id", "organization_id", "end_user"),
+        *numbers("spend", "reported_cost", "list_cost"),
+        *counts("prompt_tokens", "completion_tokens", "total_tokens"),
+        *counts("cache_read_input_tokens", "cache_creation_input_tokens", "reasoning_tokens"),
+        *counts("start_time", "end_time"),
+        *numbers("completion_start_time"),
+        *names("status"),
+        *numbers("status_code"),
+        *texts("error_type"),
+        *counts("attempt"),
+        sa.Column("stream", sa.Boolean, nullable=False),
+        *texts("finish_reason", "service_tier"),
+        *names("usage_source"),
+        *texts("usage_note"),
+        *names("pricing_status"),
+        *texts(
+            "unpriced_reason", "price_key", "price_version", "charges", "usage", "raw_usage", "request_tags"
+        ),
+        *texts("metadata", "session_id", "trace_id", "agent_id", "requester_ip_address", "user_agent"),
+        schema=schema,
+    )
+    op.create_index("spend_logs_start", "spend_logs", ["start_time"], schema=schema)
+    for index, column in (
+        ("key", "api_key"),
+        ("user", "user_id"),
+        ("team", "team_id"),
+        ("end_user", "end_user"),
+    ):
+        op.create_index(f"spend_logs_{index}", "spend_logs", [column, "start_time"], schema=schema)
+    for index in ("request", "session", "trace"):
+        present = sa.text(f"{index}_id IS NOT NULL")
+        op.create_index(
+            f"spend_logs_{index}",
+            "spend_logs",
+            [f"{index}_id"],
+            schema=schema,
+            sqlite_where=present,
+            postgresql_where=present,
+        )
+
+
+def _tags(schema: str | None) -> None:
+    op.create_table(
+        "spend_log_tags",
+        *names("tag"),
+        *counts("start_time"),
+        *names("log_id"),
+        sa.PrimaryKeyConstraint("tag", "start_time", "log_id"),
+        schema=schema,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("spend_log_tags_log", "spend_log_tags", ["log_id"], schema=schema)
+
+
+def _wide(schema: str | None) -> None:
+    key = ("api_key", "model", "team_id", "user_id", "organization_id", "model_group", "provider", "endpoint")
+    op.create_table(
+        "spend_daily",
+        *counts(*SUMS),
+        *names("zone", "day", *key),
+        small("slot"),
+        sa.PrimaryKeyConstraint("zone", "day", *key, "slot"),
+        schema=schema,
+    )
+    for index, column in (
+        ("key", "api_key"),
+        ("user", "user_id"),
+        ("team", "team_id"),
+        ("organization", "organization_id"),
+    ):
+        op.create_index(f"spend_daily_{index}", "spend_daily", [column, "zone", "day"], schema=schema)
+
+
+def _customers(schema: str | None) -> None:
+    key = ("zone", "day", "end_user", "api_key", "model", "team_id")
+    op.create_table(
+        "spend_customer_daily",
+        *counts(*SUMS),
+        *names(*key),
+        small("slot"),
+        sa.PrimaryKeyConstraint(*key, "slot"),
+        schema=schema,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "spend_customer_daily_end_user", "spend_customer_daily", ["end_user", "zone", "day"], schema=schema
+    )
+
+
+def _narrow(schema: str | None) -> None:
+    op.create_table(
+        "spend_name_daily",
+        *counts(*SUMS),
+        *names("kind", "zone", "day", "name"),
+        small("slot"),
+        sa.PrimaryKeyConstraint("kind", "zone", "day", "name", "slot"),
+        schema=schema,
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "spend_name_daily_name", "spend_name_daily", ["kind", "name", "zone", "day"], schema=schema
+    )
+    op.create_table(
+        "spend_name_totals",
+        *counts(*SUMS),
+        *names("kind", "name"),
+        small("slot"),
+        sa.PrimaryKeyConstraint("kind", "name", "slot"),
+        schema=schema,
+        sqlite_with_rowid=False,
+    )
+
+
+def _adjustments(schema: str | None) -> None:
+    op.create_table(
+        "spend_adjustments",
+        sa.Column("id", sa.Text, primary_key=True),
+        *names("log_id", "kind"),
+        *counts("amount", "made_at"),
+        *names("made_by", "reason"),
+        *counts("start_time"),
+        small("priced"),
+        *texts("price_key", "price_version", "charges"),
+        schema=schema,
+    )
+    op.create_index("spend_adjustments_log", "spend_adjustments", ["log_id"], schema=schema)
+    op.create_index("spend_adjustments_start", "spend_adjustments", ["start_time"], schema=schema)

@@ -1,0 +1,96 @@
+"""What dead processes left in the journal: read, resolved per call, and given to the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from spend_middleware.store.records import (
+    AT,
+    COLUMNS,
+    HEADER,
+    MARK,
+    PROVISIONAL,
+    ROW,
+    Damage,
+    Values,
+    decode_mark,
+    decode_row,
+    interrupted,
+    read_frames,
+)
+from spend_middleware.store.segments import Owner
+from spend_middleware.store.setaside import SetAside
+
+ROWS_AT_ONCE = 2_000
+"""Rows of one recovery transaction: many small segments in one commit, never all of a large journal in memory."""
+
+_ID = AT["id"]
+
+Write = Callable[[list[Values]], None]
+
+
+def read_segment(path: Path, set_aside: SetAside) -> Iterator[tuple[bytes, str, Values]]:
+    """Yield kind, call id and row of each record of a segment; damage is set aside, a torn end is dropped."""
+    segment = path.read_bytes()
+    columns = COLUMNS
+    for record in read_frames(segment):
+        if isinstance(record, Damage):
+            if not record.torn:
+                found = segment[record.offset : record.offset + record.length]
+                set_aside.damage(str(path), found, f"damaged at byte {record.offset}")
+            continue
+        kind, body = record
+        try:
+            if kind == HEADER:
+                columns = tuple(from_json(body))
+            elif kind in (ROW, PROVISIONAL):
+                values = decode_row(body, columns)
+                yield kind, values[_ID], values
+            elif kind == MARK:
+                started = decode_mark(body)
+                yield kind, started["id"], interrupted(started)
+        except (ValueError, TypeError) as error:
+            set_aside.damage(str(path), body, f"not readable: {error}")
+
+
+def finished_rows(path: Path, set_aside: SetAside) -> Iterator[Values]:
+    """Yield the finished rows of one segment of a living process."""
+    for kind, _, values in read_segment(path, set_aside):
+        if kind == ROW:
+            yield values
+
+
+def adopt(owner: Owner, write: Write, set_aside: SetAside) -> int:
+    """Write all that a dead process left, drop its folder, and return how many calls that were.
+
+    A finished row wins over a provisional one, that over a start mark; what has neither ended is `interrupted`.
+    Dying anywhere in here is harmless: the folder's lock goes with the process, and rows that are there already
+    move nothing when they are written again.
+    """
+    unfinished: dict[str, tuple[Path, Values]] = {}
+    total = 0
+    for path in owner.segments():
+        batch: list[Values] = []
+        for kind, call_id, values in read_segment(path, set_aside):
+            if kind != ROW:
+                unfinished[call_id] = (path, values)
+                continue
+            unfinished.pop(call_id, None)
+            batch.append(values)
+            total += 1
+        _write_in_parts(batch, write)
+        if path not in {source for source, _ in unfinished.values()}:
+            path.unlink(missing_ok=True)
+    rest = [values for _, values in unfinished.values()]
+    _write_in_parts(rest, write)
+    owner.remove()
+    return total + len(rest)
+
+
+def _write_in_parts(rows: Iterable[Values], write: Write) -> None:
+    waiting = list(rows)
+    for start in range(0, len(waiting), ROWS_AT_ONCE):
+        write(waiting[start : start + ROWS_AT_ONCE])

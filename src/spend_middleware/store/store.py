@@ -1,0 +1,323 @@
+"""The store: takes finished calls from any thread without ever blocking or raising, and has them in the database soon."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spend_middleware.settings import Settings
+from spend_middleware.store.journal import Journal
+from spend_middleware.store.lane import Lane
+from spend_middleware.store.records import MARK, PROVISIONAL, ROW, encode_mark, encode_row, values_of
+from spend_middleware.store.segments import folder_bytes, prepare_folder
+from spend_middleware.store.setaside import SetAside
+from spend_middleware.store.writer import Writer, default_folder
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from spend_middleware.store.engine import Database
+    from spend_middleware.store.ledger import Ledger
+    from spend_middleware.store.reports import Reports
+
+logger = logging.getLogger("spend_middleware.store")
+
+CLOSE_SECONDS = 5.0
+"""How long `close` waits for the database; what is not written by then stays in the journal."""
+
+EXIT_SECONDS = 2.0
+
+
+class Store:
+    """Journal, writer and database of one `Spend`; several may share one database, in one process or many.
+
+    Args:
+        settings: The knobs under "the database and the journal".
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._opening = threading.RLock()
+        self._pid = os.getpid()
+        self._ready = False
+        self._failures = 0
+        self._database: Database | None = None
+        self._ledger: Ledger | None = None
+        self._reports: Reports | None = None
+        self._journal: Journal
+        self._lane: Lane
+        self._writer: Writer
+        self.folder: Path | None = None
+        _stores.add(self)
+
+    # -- lifecycle
+
+    def start(self) -> None:
+        """Open the journal and start the writer thread; idempotent, and done by the first `append` otherwise."""
+        with self._opening:
+            if not self._ready:
+                self._open()
+            self._writer.start()
+
+    def _open(self) -> None:
+        settings = self._settings
+        self.folder = self._usable_folder()
+        sync = settings.journal_sync
+        self._journal = Journal(self.folder, max_bytes=settings.journal_max_bytes, sync=sync)
+        self._lane = Lane(self._journal)
+        self._set_aside = SetAside(self.folder)
+        self._writer = Writer(
+            self._journal,
+            lambda: self.ledger,
+            self._set_aside,
+            batch_size=settings.batch_size,
+            batch_seconds=settings.batch_seconds,
+            sync_seconds=sync if isinstance(sync, float | int) else None,
+        )
+        self._ready = True
+        atexit.register(_close_at_exit, weakref.ref(self))
+
+    def _usable_folder(self) -> Path | None:
+        try:
+            folder = _journal_folder(self._settings)
+            if folder is None:
+                logger.warning(
+                    "The database is in memory: so is the journal, and nothing survives this process."
+                )
+                return None
+            prepare_folder(folder)
+        except Exception as error:
+            logger.warning("No journal, calls that wait are kept in memory only: %s", error)
+            return None
+        return folder
+
+    def after_fork(self) -> None:
+        """In a forked child: everything is the parent's, begin anew."""
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        self._opening = threading.RLock()
+        if self._ready:
+            self._journal.after_fork()
+            self._lane.reset()
+            self._writer.reset()
+        if self._ledger is not None:
+            self._ledger.after_fork()
+
+    def close(self, timeout: float = CLOSE_SECONDS) -> None:
+        """Write what waits, within a bound, and let go; what is not written stays in the journal. Idempotent."""
+        if not self._ready or self._pid != os.getpid():
+            return
+        if self._writer.running:
+            self.flush(timeout)
+            self._writer.stop(timeout)
+        self._journal.close()
+        if self._database is not None:
+            self._database.close()
+
+    # -- recording
+
+    def append(self, row: Mapping[str, Any], *, provisional: bool = False) -> None:
+        """Take one finished call: in the journal when this returns, in the database soon; never raises.
+
+        Args:
+            row: Columns of `spend_logs`; missing ones get their defaults.
+            provisional: A better row with the same id follows: this one is kept in the journal alone and is written
+                only if the process dies before.
+        """
+        try:
+            if not self._ready or self._pid != os.getpid() or not self._writer.running:
+                self._begin()
+            body, values = encode_row(values_of(row))
+            if self._lane.put(PROVISIONAL if provisional else ROW, values[0], body, values):
+                self._writer.notice(len(self._journal.backlog))
+            else:
+                self._refused("the journal is full")
+        except Exception as error:
+            self._failures += 1
+            self._refused(repr(error))
+
+    def mark(self, call_id: str, started_row: Mapping[str, Any]) -> None:
+        """Note that a call goes out, so that a row says so if this process dies before it ends; never raises.
+
+        Args:
+            call_id: The id that the call's row will have.
+            started_row: What is known of it so far, by column.
+        """
+        try:
+            if not self._ready or self._pid != os.getpid():
+                self._begin()
+            self._lane.put(MARK, call_id, encode_mark({**started_row, "id": call_id}), None)
+        except Exception as error:
+            logger.debug("A start mark was not written: %s", error)
+
+    def _begin(self) -> None:
+        self.after_fork()
+        self.start()
+
+    def _refused(self, reason: str) -> None:
+        count = self._journal.refused + self._failures if self._ready else self._failures
+        if count & (count - 1) == 0:  # the first, second, fourth, eighth ... of them
+            logger.error("%d finished call(s) could not be recorded, the latest because %s.", count, reason)
+
+    # -- the database
+
+    @property
+    def database(self) -> Database:
+        """The database; importing SQLAlchemy happens here.
+
+        Raises:
+            ConfigurationError: The URL cannot be used.
+        """
+        with self._opening:
+            if self._database is None:
+                from spend_middleware.store.engine import Address, Database
+
+                self._database = Database(
+                    Address(self._settings.database_url, self._settings.database_schema)
+                )
+            return self._database
+
+    @property
+    def ledger(self) -> Ledger:
+        """The database as the writer sees it."""
+        with self._opening:
+            if self._ledger is None:
+                from spend_middleware.store.ledger import Ledger
+
+                self._ledger = Ledger(
+                    self.database,
+                    auto_migrate=self._settings.auto_migrate,
+                    slots=self._settings.hot_row_slots,
+                )
+            return self._ledger
+
+    @property
+    def engine(self) -> Engine:
+        """The engine for reading, its schema brought up to date; sessions that write bind to `write_engine`.
+
+        Raises:
+            SchemaError: The database holds a schema that this version cannot use.
+            MissingDependencyError: The database's driver is not installed.
+        """
+        self.ledger.prepare()
+        return self.database.engine
+
+    @property
+    def write_engine(self) -> Engine:
+        """The engine for transactions that write: on SQLite they wait for each other from their beginning."""
+        self.ledger.prepare()
+        return self.database.writing
+
+    @property
+    def reports(self) -> Reports:
+        """Every question that can be asked of the ledger."""
+        with self._opening:
+            if self._reports is None:
+                from spend_middleware.store.reports import Reports
+
+                self._reports = Reports(self._reports_engine(), self._settings)
+            return self._reports
+
+    def _reports_engine(self) -> Engine:
+        if self._settings.reports_url is None:
+            return self.engine
+        from spend_middleware.store.engine import Address, make_engine
+
+        return make_engine(Address(self._settings.reports_url, self._settings.database_schema))
+
+    # -- asking
+
+    def flush(self, timeout: float = 5.0) -> int:
+        """Wait until all calls appended so far, and what dead processes left, are in the database.
+
+        Returns:
+            0, or how many calls are not in the database after `timeout` seconds; these stay in the journal.
+        """
+        until = time.monotonic() + timeout
+        self._begin()
+        while (self._lane.waiting() or self._journal.provisional()) and time.monotonic() < until:
+            time.sleep(0.005)
+        done = self._writer.wait(self._journal.number, max(0.0, until - time.monotonic()))
+        left = self.pending()
+        return left if not done else min(left, self._lane.waiting() + self._journal.provisional())
+
+    def pending(self) -> int:
+        """Return how many finished calls are not in the database yet."""
+        if not self._ready:
+            return 0
+        waiting = len(self._journal.backlog) + self._writer.in_flight()
+        return waiting + self._journal.spilled_rows() + self._journal.provisional() + self._lane.waiting()
+
+    def health(self) -> dict[str, Any]:
+        """Return how the store is: the database, the queue, the journal, and what went wrong."""
+        if not self._ready:
+            self._begin()
+        journal, writer = self._journal, self._writer
+        oldest = writer.oldest_at
+        journal_bytes = journal.bytes if self.folder is None else folder_bytes(self.folder)
+        return {
+            "database": "unreachable"
+            if writer.last_error
+            else "connected"
+            if journal.database_takes_rows
+            else "starting",
+            "database_reachable": journal.database_takes_rows and writer.last_error is None,
+            "pending": self.pending(),
+            "queue": len(journal.backlog) + writer.in_flight(),
+            "calls_under_way": journal.calls_under_way,
+            "journal": None if self.folder is None else str(self.folder),
+            "journal_bytes": journal_bytes,
+            "oldest_seconds": 0.0 if oldest is None else max(0.0, time.monotonic() - oldest),
+            "written": writer.written,
+            "recovered": writer.recovered,
+            "retries": writer.retries,
+            "set_aside": len(self._set_aside),
+            "refused": journal.refused + self._failures,
+            "unjournaled": journal.unjournaled,
+            "degraded": self._lane.degraded,
+            "last_error": writer.last_error or journal.last_error,
+        }
+
+
+def _journal_folder(settings: Settings) -> Path | None:
+    """Return where the journal of a database is; None when the database is in memory."""
+    if settings.journal_dir is None and settings.database_url.startswith("sqlite"):
+        # Read by hand: SQLAlchemy takes half a second to import, and the first call shall not wait for it.
+        _, _, rest = settings.database_url.partition("://")
+        name = rest.partition("?")[0].removeprefix("/")
+        if name in ("", ":memory:") or "vfs=memdb" in rest or "mode=memory" in rest:
+            return None
+        return Path(f"{name.removeprefix('file:')}.journal").absolute()
+    if settings.journal_dir is not None:
+        return settings.journal_dir.absolute()
+    from spend_middleware.store.engine import Address
+
+    return default_folder(Address(settings.database_url, settings.database_schema).key)
+
+
+_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for store in list(_stores):
+        store.after_fork()
+
+
+def _close_at_exit(reference: Callable[[], Store | None]) -> None:
+    store = reference()
+    if store is not None:
+        with contextlib.suppress(Exception):
+            store.close(EXIT_SECONDS)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,322 @@
+"""The one thread per process that brings rows from the journal into the database, for as long as it takes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spend_middleware.store.journal import Entry, Journal
+from spend_middleware.store.records import Values
+from spend_middleware.store.segments import Segment, orphans
+from spend_middleware.store.setaside import SetAside
+
+if TYPE_CHECKING:
+    from spend_middleware.store.ledger import Ledger
+
+logger = logging.getLogger("spend_middleware.store")
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 5.0
+LOOK_SECONDS = 2.0
+"""How often the writer looks for what dead processes left."""
+
+
+class Stopped(Exception):
+    """The writer was told to stop before its rows could be written; they stay in the journal."""
+
+
+class Writer:
+    """Takes rows from the journal and writes them; see `Ledger` for what one batch is.
+
+    Args:
+        journal: Where rows come from.
+        make_ledger: Gives the database; called on the writer's thread, because SQLAlchemy is slow to import.
+        set_aside: Where records go that the database refuses.
+        batch_size: Rows a transaction, at most.
+        batch_seconds: How long a row waits for others, at most.
+        sync_seconds: How often the journal is forced to disk; None never.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        make_ledger: Callable[[], Ledger],
+        set_aside: SetAside,
+        *,
+        batch_size: int = 500,
+        batch_seconds: float = 0.2,
+        sync_seconds: float | None = None,
+    ) -> None:
+        self._journal = journal
+        self._make_ledger = make_ledger
+        self._set_aside = set_aside
+        self._batch_size = batch_size
+        self._batch_seconds = batch_seconds
+        self._sync_seconds = sync_seconds
+        self.reset()
+
+    def reset(self) -> None:
+        """Start with no thread: at first, and in a forked child."""
+        self.last_error: str | None = None
+        self.retries = 0
+        self.written = 0
+        self.recovered = 0
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+        self._awake = False
+        self._wake = threading.Event()
+        self._full = threading.Event()
+        self._stop = threading.Event()
+        self._progress = threading.Condition()
+        self._in_flight: Sequence[Entry] = ()
+        self._looks = 0
+        self._looked = 0
+        self._hurry = 0
+        self._failing = False
+        self._adopting = False
+
+    # -- called from any thread
+
+    def start(self) -> None:
+        """Start the thread unless it runs."""
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self._stop.clear()
+            self._thread = threading.Thread(
+                target=self._run, args=(os.getpid(),), name="spend-writer", daemon=True
+            )
+            self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """True while the thread runs."""
+        return self._thread is not None and self._thread.is_alive() and not self._stop.is_set()
+
+    def notice(self, waiting: int) -> None:
+        """Tell the writer that rows wait; cheap while it is awake anyway."""
+        if not self._awake:
+            self._awake = True
+            self._wake.set()
+        if waiting == self._batch_size:
+            self._full.set()
+
+    def wait(self, number: int, timeout: float) -> bool:
+        """Wait until every row up to a number, and all that was adopted, is written; False on time-out."""
+        until = time.monotonic() + timeout
+        look = self._ask_for_a_look()
+        with self._progress:
+            self._hurry += 1
+        try:
+            while True:
+                self._awake = True
+                self._wake.set()
+                self._full.set()
+                with self._progress:
+                    if self._looked >= look and self._all_up_to(number):
+                        return True
+                    left = until - time.monotonic()
+                    if left <= 0 or not self.running:
+                        return False
+                    self._progress.wait(min(left, 0.05))
+        finally:
+            with self._progress:
+                self._hurry -= 1
+
+    def stop(self, timeout: float) -> None:
+        """End the thread; what it has not written stays in the journal."""
+        thread = self._thread
+        self._stop.set()
+        self._wake.set()
+        self._full.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def in_flight(self) -> int:
+        """Return how many rows are being written now."""
+        return len(self._in_flight)
+
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest row that waits in memory was appended (monotonic seconds)."""
+        in_flight = self._in_flight
+        if in_flight:
+            return in_flight[0].at
+        with contextlib.suppress(IndexError):
+            return self._journal.backlog[0].at
+        return None
+
+    def _ask_for_a_look(self) -> int:
+        self._looks += 1
+        return self._looks
+
+    def _all_up_to(self, number: int) -> bool:
+        in_flight = self._in_flight
+        if in_flight and in_flight[0].number <= number:
+            return False
+        oldest = self._journal.oldest_number()
+        return oldest is None or oldest > number
+
+    # -- the thread
+
+    def _run(self, pid: int) -> None:
+        looked_at = synced_at = 0.0
+        self._wake.set()
+        while not self._stop.is_set() and os.getpid() == pid:
+            now = time.monotonic()
+            try:
+                if self._looked < self._looks or now - looked_at >= LOOK_SECONDS:
+                    looked_at = now
+                    self._look()
+                if self._sync_seconds is not None and now - synced_at >= self._sync_seconds:
+                    synced_at = now
+                    self._journal.force()
+                self._drain()
+            except Stopped:
+                return
+            except Exception as error:
+                logger.exception("The writer met what it did not expect and goes on.")
+                self._failed(error)
+                self._stop.wait(LONGEST_PAUSE)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Sleep until rows come, then a little longer, so that they come in company."""
+        self._awake = False
+        if not self._journal.backlog:
+            self._wake.wait(min(LOOK_SECONDS, self._sync_seconds or LOOK_SECONDS))
+        self._wake.clear()
+        self._awake = True
+        if self._journal.backlog and not self._hurry and len(self._journal.backlog) < self._batch_size:
+            self._full.wait(self._batch_seconds)
+        self._full.clear()
+
+    def _drain(self) -> None:
+        """Write all that waits in memory, then what waits in files alone."""
+        if not self._failing and not self._journal.database_takes_rows:
+            self._attempt([])  # nothing to write, but health shall know whether the database answers
+        while entries := self._journal.take(self._batch_size):
+            self._in_flight = entries
+            try:
+                self.write([entry.values for entry in entries])
+            except BaseException:
+                self._journal.put_back(entries)
+                raise
+            finally:
+                if self._failing:
+                    self._in_flight = ()
+            self._journal.settle(entries)
+            self._in_flight = ()
+            self._made_progress()
+        for segment in self._journal.spilled():
+            self._write_spilled(segment)
+
+    def _write_spilled(self, segment: Segment) -> None:
+        from spend_middleware.store.recovery import ROWS_AT_ONCE, finished_rows
+
+        rows = list(finished_rows(segment.path, self._set_aside))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            self.write(rows[start : start + ROWS_AT_ONCE])
+        self._journal.settle_spilled(segment)
+        self._made_progress()
+
+    def _look(self) -> None:
+        """Adopt what dead processes left, once."""
+        asked = self._looks
+        folder = self._journal.folder
+        if folder is not None:
+            from spend_middleware.store.recovery import adopt
+
+            for owner in orphans(folder, self._journal.owner_path):
+                self._adopting = True
+                try:
+                    self.recovered += adopt(owner, self.write, self._set_aside)
+                finally:
+                    self._adopting = False
+                    owner.release()
+        self._looked = asked
+        self._made_progress()
+
+    def _made_progress(self) -> None:
+        with self._progress:
+            self._progress.notify_all()
+
+    # -- writing
+
+    def write(self, rows: list[Values]) -> None:
+        """Write rows, trying again for as long as it takes; what the database refuses is set aside.
+
+        Raises:
+            Stopped: The writer was told to stop.
+        """
+        from spend_middleware.store.ledger import is_refusal, said
+
+        pause = FIRST_PAUSE
+        while True:
+            error = self._attempt(rows)
+            if error is None:
+                return
+            if is_refusal(error) and rows:
+                if len(rows) == 1:
+                    self._set_aside.row(rows[0], said(error))
+                else:
+                    half = len(rows) // 2
+                    self.write(rows[:half])
+                    self.write(rows[half:])
+                return
+            self.retries += 1
+            if self._stop.wait(pause * random.uniform(0.5, 1.5)):  # noqa: S311
+                raise Stopped
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _attempt(self, rows: list[Values]) -> Exception | None:
+        """Write rows once; return what went wrong."""
+        if self._stop.is_set() and self._failing:
+            raise Stopped
+        try:
+            ledger = self._make_ledger()
+            if rows:
+                self.written += ledger.write(rows)
+            else:
+                ledger.prepare()
+        except Exception as error:
+            self._note(error)
+            return error
+        if self._failing:
+            logger.warning("The database takes rows again.")
+        self._failing = False
+        self.last_error = None
+        self._journal.database_takes_rows = True
+        return None
+
+    def _note(self, error: Exception) -> None:
+        from spend_middleware.store.ledger import is_refusal
+
+        if not is_refusal(error):
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        from spend_middleware.store.ledger import said
+
+        self.last_error = said(error)
+        self._journal.database_takes_rows = False
+        if not self._failing:
+            self._failing = True
+            kept = "in memory" if self._journal.folder is None else f"in the journal ({self._journal.folder})"
+            logger.error(
+                "The database cannot be written to: %s. Calls are kept %s meanwhile.", self.last_error, kept
+            )
+
+
+def default_folder(key: str) -> Path:
+    """Return where the journal of a server database is by default: the platform's state folder."""
+    from platformdirs import user_state_path
+
+    return user_state_path("spend-middleware", appauthor=False) / key
