@@ -10,6 +10,7 @@ from typing import Any
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.exchange import Answer, Exchange, Observer, Outcome
+from spend_middleware.interception.form import form_fields
 from spend_middleware.interception.shapes import Headers, Library, Response
 
 MARK = "spend"
@@ -229,7 +230,7 @@ def _form(request: Any) -> Mapping[str, str] | None:
     """Give the short text fields of a multipart body, which say the model of an upload."""
     fields = getattr(request.stream, "fields", None)
     if not isinstance(fields, list):
-        return None
+        return _form_in_memory(request)
     form: dict[str, str] = {}
     for part in fields:
         value = getattr(part, "value", None)
@@ -238,6 +239,18 @@ def _form(request: Any) -> Mapping[str, str] | None:
         if isinstance(value, str) and len(value) <= 4096:
             form.setdefault(part.name, value)
     return form
+
+
+def _form_in_memory(request: Any) -> Mapping[str, str] | None:
+    """Give the short text fields of a multipart body that its caller has put together himself."""
+    kind: str = request.headers.get("content-type", "")
+    if "multipart/" not in kind:
+        return None
+    try:
+        return form_fields(request.content, kind) or None
+    except Exception:
+        # Not read: a stream, which is never buffered.
+        return None
 
 
 def _rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
