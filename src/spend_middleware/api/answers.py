@@ -6,12 +6,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from fastapi.responses import Response, StreamingResponse
 
+from spend_middleware.call import from_pico
+from spend_middleware.store.report_values import Sums, TagReport
+
 UNPRICED_HEADER = "x-spend-unpriced-calls"
 ESTIMATED_HEADER = "x-spend-estimated-calls"
+TOTAL_HEADER = "x-spend-total"
 _CHUNK = 64 * 1024
 
 
@@ -45,22 +50,44 @@ def counted(unpriced: int, estimated: int = 0) -> dict[str, str]:
     return {UNPRICED_HEADER: str(unpriced), ESTIMATED_HEADER: str(estimated)}
 
 
-def stream(parts: Iterable[Any], headers: Mapping[str, str] | None = None) -> StreamingResponse:
-    """Return a JSON array that is made while it is sent, so that its size costs no memory."""
-    return StreamingResponse(_array(parts), media_type="application/json", headers=dict(headers or {}))
+def counted_tags(report: TagReport) -> dict[str, str]:
+    """Return the same headers for tags, and the exact sum over the tagged calls, each once."""
+    total, untagged = report.total, report.untagged or Sums()
+    spend = from_pico(total.spend_pico - untagged.spend_pico)
+    counts = counted(total.unpriced - untagged.unpriced, total.estimated - untagged.estimated)
+    return {**counts, TOTAL_HEADER: f"{spend:f}"}
 
 
-def _array(parts: Iterable[Any]) -> Iterator[str]:
-    pending: list[str] = ["["]
+def stream(pieces: Iterable[str], headers: Mapping[str, str] | None = None) -> StreamingResponse:
+    """Return JSON that is made while it is sent, so that its size costs no memory.
+
+    What goes wrong before the first piece is known becomes a proper refusal.
+    """
+    chunks = _joined(pieces)
+    first = next(chunks, "")
+    return StreamingResponse(
+        chain([first], chunks), media_type="application/json", headers=dict(headers or {})
+    )
+
+
+def array(items: Iterable[str]) -> Iterator[str]:
+    """Yield the text of a JSON array of items that are text already."""
+    yield "["
+    for index, item in enumerate(items):
+        yield "," + item if index else item
+    yield "]"
+
+
+def _joined(pieces: Iterable[str]) -> Iterator[str]:
+    """Yield larger pieces: each one is a visit to a thread."""
+    pending: list[str] = []
     size = 0
-    for index, part in enumerate(parts):
-        text = to_json(part)
-        pending.append("," + text if index else text)
-        size += len(text)
+    for piece in pieces:
+        pending.append(piece)
+        size += len(piece)
         if size > _CHUNK:
             yield "".join(pending)
             pending, size = [], 0
-    pending.append("]")
     yield "".join(pending)
 
 

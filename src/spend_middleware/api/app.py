@@ -32,7 +32,14 @@ FAMILIES = (
     "health",
     "pages",
     "spend",
+    "unpriced",
     "calculate",
+    "report",
+    "global_spend",
+    "global_activity",
+    "activity",
+    "activity_listings",
+    "allowed_ips",
 )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import Query
+from fastapi import HTTPException, Query
 
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.store.report_values import Period
@@ -83,7 +83,9 @@ def _parsed(name: str, text: str, zone: str) -> date | datetime:
     """Return a day, or a moment with its zone."""
     text = text.strip()
     try:
-        if len(text) <= 10:
+        if "T" not in text and " " not in text:
+            if len(text) != 10:
+                raise ValueError
             value: date | datetime = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
         else:
             # A '+' of an offset arrives as a blank where the client did not escape it.
@@ -165,3 +167,19 @@ def listed(text: str | None) -> tuple[str, ...]:
 def one(value: str | None) -> tuple[str, ...]:
     """Return a filter on one value, or on nothing when it is absent."""
     return () if value is None else (value,)
+
+
+def dated(start_date: str | None, end_date: str | None, timezone: str | int | None, default: str) -> Period:
+    """Return a period whose both ends must be given; refusals stand under `detail.error`, as on LiteLLM's report routes."""
+    if not start_date or not end_date:
+        raise HTTPException(400, {"error": "Please provide start_date and end_date"})
+    try:
+        return period_of(start_date, end_date, timezone, default)
+    except ProxyError as error:
+        raise HTTPException(error.status, {"error": error.message}) from None
+
+
+def last_days(days: int, zone: str) -> Period:
+    """Return the days up to today: as many as asked for before it, and it."""
+    today = datetime.now(ZoneInfo(zone)).date()
+    return Period(start=today - timedelta(days=days), end=today, zone=zone)

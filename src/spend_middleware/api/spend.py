@@ -13,7 +13,7 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from spend_middleware.api.access import hash_of
-from spend_middleware.api.answers import answer, counted, number, short_number
+from spend_middleware.api.answers import answer, counted, counted_tags, number, short_number
 from spend_middleware.api.asked import Caller, House, TheCaller, TheHouse
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.parameters import (
@@ -74,8 +74,7 @@ def view_spend_tags(
         }
         for tag in report.tags
     ]
-    headers = counted(report.tagged.unpriced, report.tagged.estimated)
-    return answer(rows, {**headers, "x-spend-total": f"{report.tagged.spend:f}"})
+    return answer(rows, counted_tags(report))
 
 
 @routes.get("/spend/logs", permission=Permission.SPEND, response_model=list[LiteLLM_SpendLogs | SpendLogsDay])
