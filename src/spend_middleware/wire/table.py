@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -238,7 +238,10 @@ def _route_of(row: Host, found: tuple[Shape, str | None], name: str, path: str, 
         model=unquote(model) if model else None,
         region=location[1] if location else region or _region_of_openai(name),
         accepts=accepts,
-        usage_on_request=row.usage_on_request and wire_format in ("openai.chat", "openai.completions"),
+        # Azure's older api-versions, which stand in the query of deployment paths, refuse the option.
+        usage_on_request=row.usage_on_request
+        and wire_format in ("openai.chat", "openai.completions")
+        and "/deployments/" not in path,
         upload=shape.upload,
         follow_up=shape.follow_up,
     )
@@ -288,3 +291,8 @@ def _is_local(name: str) -> bool:
     except ValueError:
         return False
     return address.is_private or address.is_loopback or address.is_unspecified
+
+
+def rules_of(providers: Mapping[str, str]) -> Rules:
+    """Return the user's rows, the longest first, so that a path prefix wins over its host alone."""
+    return tuple(sorted(providers.items(), key=lambda row: len(row[0]), reverse=True))
