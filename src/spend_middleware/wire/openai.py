@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from spend_middleware.wire.answers import asked_model, error_word, failure, tota
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.tokens import token_usage
-from spend_middleware.wire.values import listing, mapping, parsed, string
+from spend_middleware.wire.values import count, listing, mapping, parsed, string
 
 Counter = Callable[[Mapping[str, Any]], Usage]
 """Turns one usage object into counts, as one provider means them."""
@@ -185,6 +186,23 @@ def _gemini_usage(usage: Mapping[str, Any]) -> Usage:
     return token_usage(shown)
 
 
+def _perplexity_usage(usage: Mapping[str, Any]) -> Usage:
+    """Return Perplexity's counts, whose deep research counts reasoning beside the completion.
+
+    https://docs.perplexity.ai/getting-started/pricing : reasoning and citation tokens are billed apart.
+    """
+    plain = token_usage(usage)
+    beside = count(usage.get("reasoning_tokens"))
+    if not beside or plain.reasoning_tokens:
+        return plain
+    return dataclasses.replace(
+        plain,
+        output_tokens=plain.output_tokens + beside,
+        reasoning_tokens=beside,
+        total_tokens=plain.total_tokens and plain.total_tokens + beside,
+    )
+
+
 read_chat = chat_reader(token_usage)
 
 READERS: dict[str, Reader] = {
@@ -194,4 +212,5 @@ READERS: dict[str, Reader] = {
     "groq.chat": read_chat,
     "xai.chat": read_chat,
     "gemini.chat": chat_reader(_gemini_usage),
+    "perplexity.chat": chat_reader(_perplexity_usage),
 }
