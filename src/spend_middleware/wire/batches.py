@@ -10,6 +10,8 @@ from spend_middleware.call import Usage
 from spend_middleware.wire.answers import asked_model, failure, moment, once, reported
 from spend_middleware.wire.anthropic import message_usage
 from spend_middleware.wire.costs import stated_cost
+from spend_middleware.wire.google import generate_usage
+from spend_middleware.wire.google_words import search_units
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import documents, listing, mapping, parsed, string, within
@@ -128,8 +130,53 @@ def read_anthropic(route: Route, sent: Sent, received: Received) -> Reading:
     return _waiting(route, reading)
 
 
+def read_gemini(route: Route, sent: Sent, received: Received) -> Reading:
+    """Read Gemini's batch operation: once it is done its inline answers are billed, one call each."""
+    failed = failure(route, sent, received)
+    if failed is not None:
+        return failed
+    content = mapping(parsed(received.body))
+    job = within(content, "metadata")
+    # ai.google.dev/api/batch-api: the answers stand in the operation's response, and in the metadata's output.
+    for place in (within(content, "response"), within(job, "output")):
+        for name in ("inlinedResponses", "inlinedEmbedContentResponses"):
+            lines = [mapping(line) for line in listing(within(place, name).get(name))]
+            if lines:
+                model = string(job.get("model"))
+                return _together(
+                    [_gemini_line(route, content, at, line, model) for at, line in enumerate(lines)]
+                )
+    reading = Reading(
+        request_model=route.model or string(job.get("model")),
+        response_id=string(content.get("name")),
+        created_at=moment(job.get("createTime")),
+        batch=True,
+    )
+    return _waiting(route, reading)
+
+
+def _gemini_line(
+    route: Route, job: Mapping[str, Any], at: int, line: Mapping[str, Any], model: str | None
+) -> Reading | None:
+    answer = within(line, "response")
+    usage = within(answer, "usageMetadata")
+    if not usage:
+        return None
+    return Reading(
+        usage=generate_usage(usage, search_units([answer])),
+        raw_usage=reported(usage),
+        request_model=model,
+        response_model=string(answer.get("modelVersion")),
+        response_id=string(answer.get("responseId")),
+        batch=True,
+        once_key=once(route.provider, "batch_result", f"{job.get('name')}/{at}"),
+        created_at=moment(within(job, "metadata").get("createTime")),
+    )
+
+
 READERS: dict[str, Reader] = {
     "openai.batches": read_openai,
     "anthropic.batches": read_anthropic,
     "mistral.batches": read_mistral,
+    "gemini.batches": read_gemini,
 }

@@ -90,7 +90,7 @@ def _stream(route: Route, sent: Sent, received: Received) -> Reading:
         elif kind == "message-end":
             merged.update(within(event, "delta"))
         elif kind == "stream-end" or event.get("is_finished") is True:
-            merged.update(within(event, "response") or event)
+            merged.update({**event, **within(event, "response")})
         else:
             pieces.append(_piece(event))
     reading = _reading(route, sent, merged)

@@ -9,10 +9,11 @@ from typing import Any
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, streamed, total_note
 from spend_middleware.wire.costs import stated_cost
+from spend_middleware.wire.openai import document_of
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
 from spend_middleware.wire.tokens import has_tokens, token_usage
-from spend_middleware.wire.values import count, listing, mapping, parsed, string, traits_of, within
+from spend_middleware.wire.values import count, listing, mapping, string, traits_of, within
 
 # platform.openai.com/docs/api-reference/images: the model that OpenAI takes when none is asked for.
 _OPENAI_DEFAULT = "dall-e-2"
@@ -24,7 +25,7 @@ def read_images(route: Route, sent: Sent, received: Received) -> Reading:
     if failed is not None:
         return failed
     stream = streamed(received)
-    content = _last_picture(received.body) if stream else mapping(parsed(received.body))
+    content = _last_picture(received.body) if stream else mapping(document_of(received))
     usage = within(content, "usage")
     counts = images_usage(sent.content or {}, content)
     asked = asked_model(route, sent)
@@ -50,7 +51,7 @@ def images_usage(asked: Mapping[str, Any], content: Mapping[str, Any]) -> Usage 
         asked: The request; its wishes count where the answer does not say what was made.
         content: The answer.
     """
-    made = _made(content)
+    made = _made(content) or (count(asked.get("n")) or 1 if content.get("usage") else 0)
     usage = within(content, "usage")
     if not made and not has_tokens(usage):
         return None

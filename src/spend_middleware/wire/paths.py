@@ -66,6 +66,7 @@ _OPENAI = (
         "openai", "v1/videos/{id}", "video_generation", "openai.videos", "GET", follow_up=True, certain=False
     ),
     Shape("openai", "openai/v1/video/generations/jobs", "video_generation", "openai.videos"),
+    Shape("openai", "generations/jobs/{id}", "video_generation", "openai.videos", "GET", follow_up=True),
     Shape("openai", "v1/rerank", "rerank", "cohere.rerank", certain=False),
     Shape("openai", "v2/rerank", "rerank", "cohere.rerank", certain=False),
 )
@@ -74,6 +75,7 @@ _XAI = (
     # https://docs.x.ai/docs/api-reference
     Shape("xai", "v1/videos/generations", "video_generation", "openai.videos"),
     Shape("xai", "v1/videos/edits", "video_generation", "openai.videos"),
+    Shape("xai", "batches/{id}/results", "batch", "openai.batches", "GET", follow_up=True),
     Shape("xai", "v1/stt", "transcription", "xai.stt", upload=True),
     Shape("xai", "v1/tts", "speech", "xai.tts"),
 )
@@ -165,6 +167,7 @@ _OTHERS = (
     Shape("mistral", "conversations/{id}", "completion", "mistral.conversations"),
     Shape("mistral", "conversations/{id}/restart", "completion", "mistral.conversations"),
     Shape("mistral", "v1/ocr", "ocr", "mistral.ocr"),
+    Shape("mistral", "mistral/azure/ocr", "ocr", "mistral.ocr"),
     Shape("mistral", "chat/moderations", "moderation", "openai.moderations"),
     Shape("mistral", "v1/classifications", "moderation", "openai.moderations"),
     Shape("mistral", "chat/classifications", "moderation", "openai.moderations"),

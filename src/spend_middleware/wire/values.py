@@ -13,6 +13,7 @@ _LARGEST = (
     10**15
 )  # beyond any count that a provider can mean; larger numbers would overflow a database integer
 _DECIMALS = 40
+_NUMBER = b"0123456789.eE+- \t\r\n"
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -25,7 +26,8 @@ def parsed(body: bytes) -> Any:
     except ValueError:
         pass
     try:
-        return from_json(body, allow_partial=True)
+        # A number that stands last may have been cut: without it the pair that it belongs to is left out.
+        return from_json(body.rstrip(_NUMBER), allow_partial=True)
     except ValueError:
         return None
 
