@@ -175,18 +175,15 @@ def _postgres_engine(address: Address) -> Engine:
             "PostgreSQL needs psycopg: pip install 'spend-middleware[postgres]'", name="psycopg"
         )
     query: Mapping[str, Any] = address.url.query
-    arguments: dict[str, Any] = {
-        "prepare_threshold": None
-    }  # PgBouncer in transaction mode keeps no statements
-    for name, value in (
-        ("connect_timeout", CONNECT_SECONDS),
-        ("application_name", "spend-middleware"),
-        ("keepalives_idle", 30),
-        ("keepalives_interval", 10),
-        ("keepalives_count", 3),
-    ):
-        if name not in query:
-            arguments[name] = value
+    ours = {
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "spend-middleware",
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    arguments: dict[str, Any] = {name: value for name, value in ours.items() if name not in query}
+    arguments["prepare_threshold"] = None  # PgBouncer in transaction mode keeps no statements
     engine = create_engine(
         address.url, connect_args=arguments, pool_pre_ping=True, pool_size=5, max_overflow=5, pool_timeout=10
     )

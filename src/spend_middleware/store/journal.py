@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from spend_middleware.store.records import COLUMNS, HEADER, MARK, PROVISIONAL, ROW, Values, framed
+from spend_middleware.store.records import COLUMNS, HEADER, PROVISIONAL, ROW, UNMARK, Values, framed
 from spend_middleware.store.segments import SEGMENT_BYTES, Owner, Segment, claim, folder_bytes
 
 from pydantic_core import to_json  # isort: skip
@@ -128,7 +128,9 @@ class Journal:
                 self._could_not_write(error)
         if kind == ROW and values is not None:
             return self._queue(call_id, values, segment)
-        if segment is not None:
+        if kind == UNMARK:
+            self._unpin(call_id, segment)
+        elif segment is not None:
             self._pin(kind, call_id, segment)
         return True
 
@@ -192,6 +194,16 @@ class Journal:
         self._open[call_id] = segment
         if kind == PROVISIONAL:
             self._provisional.add(call_id)
+
+    def _unpin(self, call_id: str, segment: Segment | None) -> None:
+        marked = self._open.pop(call_id, None)
+        self._provisional.discard(call_id)
+        if marked is None:
+            return
+        marked.pins -= 1
+        if segment is not None and segment is not marked:
+            segment.pins += 1  # what takes the mark back must not go before the mark
+            marked.held.append(segment)
 
     def _queue(self, call_id: str, values: Values, segment: Segment | None) -> bool:
         marked = self._open.pop(call_id, None)
@@ -288,18 +300,22 @@ class Journal:
 
     def _drop_done(self) -> None:
         """Unlink sealed segments that are done, and empty the open one when all in it is in the database."""
-        for number, segment in list(self._segments.items()):
-            if not segment.done:
-                continue
-            if segment.sealed:
+        for segment in list(self._segments.values()):
+            if segment.done and segment.sealed:
+                self._drop(segment)
                 segment.path.unlink(missing_ok=True)
-                del self._segments[number]
-                self._bytes -= segment.size
-            elif segment.size:
+                del self._segments[segment.number]
+            elif segment.done and segment.size:
                 with contextlib.suppress(OSError):
                     os.ftruncate(segment.fd, 0)
-                    self._bytes -= segment.size
-                    segment.size = 0
+                    self._drop(segment)
+
+    def _drop(self, segment: Segment) -> None:
+        self._bytes -= segment.size
+        segment.size = 0
+        for holder in segment.held:
+            holder.pins -= 1
+        segment.held.clear()
 
     def force(self) -> None:
         """Force what was written since the last time to disk."""
@@ -380,5 +396,3 @@ def _after_fork_in_child() -> None:
 _register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
 if _register is not None:
     _register(after_in_child=_after_fork_in_child)
-
-__all__ = ["MARK", "PROVISIONAL", "ROW", "Entry", "Journal", "JournalFullError"]

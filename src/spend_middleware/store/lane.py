@@ -65,9 +65,7 @@ class Lane:
             return self._hand_over(Item(kind, call_id, body, values))
         began = time.perf_counter()
         try:
-            if self.degraded:  # it was handed over while we waited: order is kept by following
-                return self._hand_over(Item(kind, call_id, body, values))
-            accepted = self._journal.put(kind, call_id, body, values)
+            accepted = self._put(Item(kind, call_id, body, values))
         finally:
             lock.release()
         took = time.perf_counter() - began
@@ -78,6 +76,10 @@ class Lane:
             if self._strikes >= STRIKES or took > PATIENCE * 10:
                 self._degrade()
         return accepted
+
+    def _put(self, item: Item) -> bool:
+        """Append while holding the journal's lock, or follow what was handed over while we waited for it."""
+        return self._hand_over(item) if self.degraded else self._journal.put(*item)
 
     def waiting(self) -> int:
         """Return how many finished rows wait for the thread."""

@@ -13,13 +13,16 @@ from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
 
 _ID = AT["id"]
 _NUMBERS = frozenset(
-    ("spend", "reported_cost", "list_cost", "completion_start_time", "status_code")
-    + tuple(name for name, default in DEFAULTS.items() if type(default) is int)
+    (
+        *("spend", "reported_cost", "list_cost", "completion_start_time", "status_code"),
+        *(name for name, default in DEFAULTS.items() if type(default) is int),
+        *SUMS,
+    )
 )
 
 
 def _element(position: int, name: str) -> str:
-    if name in _NUMBERS or name in SUMS:
+    if name in _NUMBERS:
         return f"(e->>{position})::bigint"
     if name == "slot":
         return f"(e->>{position})::smallint"

@@ -75,8 +75,9 @@ AT: dict[str, int] = {name: position for position, name in enumerate(COLUMNS)}
 Values = tuple[Any, ...]
 """One row's values in the order of `COLUMNS`."""
 
-ROW, PROVISIONAL, MARK, HEADER = b"R", b"P", b"M", b"H"
-"""The first byte of a record: a finished row, one that may still be replaced, a start mark, a segment's columns."""
+ROW, PROVISIONAL, MARK, UNMARK, HEADER = b"R", b"P", b"M", b"U", b"H"
+"""The first byte of a record: a finished row, one that may still be replaced, a start mark, a start mark taken back,
+a segment's columns."""
 
 FRAME = struct.Struct("<II")
 """Before each record: its length and its CRC-32."""
@@ -212,7 +213,7 @@ def _next_record(segment: bytes, offset: int) -> int:
         if beyond == len(segment) or _whole_record(segment, beyond):
             return beyond
     for candidate in range(offset + 1, len(segment) - FRAME.size):
-        if segment[candidate + FRAME.size] in b"RPMH" and _whole_record(segment, candidate):
+        if segment[candidate + FRAME.size] in b"RPMUH" and _whole_record(segment, candidate):
             return candidate
     return len(segment)
 

@@ -14,6 +14,7 @@ from spend_middleware.store.records import (
     MARK,
     PROVISIONAL,
     ROW,
+    UNMARK,
     Damage,
     Values,
     decode_mark,
@@ -52,6 +53,8 @@ def read_segment(path: Path, set_aside: SetAside) -> Iterator[tuple[bytes, str, 
             elif kind == MARK:
                 started = decode_mark(body)
                 yield kind, started["id"], interrupted(started)
+            elif kind == UNMARK:
+                yield kind, body.decode(), ()
         except (ValueError, TypeError) as error:
             set_aside.damage(str(path), body, f"not readable: {error}")
 
@@ -75,12 +78,12 @@ def adopt(owner: Owner, write: Write, set_aside: SetAside) -> int:
     for path in owner.segments():
         batch: list[Values] = []
         for kind, call_id, values in read_segment(path, set_aside):
-            if kind != ROW:
-                unfinished[call_id] = (path, values)
-                continue
             unfinished.pop(call_id, None)
-            batch.append(values)
-            total += 1
+            if kind == ROW:
+                batch.append(values)
+            elif kind != UNMARK:
+                unfinished[call_id] = (path, values)
+        total += len(batch)
         _write_in_parts(batch, write)
         if path not in {source for source, _ in unfinished.values()}:
             path.unlink(missing_ok=True)

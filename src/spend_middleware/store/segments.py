@@ -44,6 +44,7 @@ class Segment:
     __slots__ = (
         "fd",
         "first_spilled",
+        "held",
         "number",
         "path",
         "pins",
@@ -65,6 +66,7 @@ class Segment:
         self.first_spilled = 0  # the sequence number of the first of them
         self.pins = 0  # start marks and provisional rows whose call has not ended
         self.releases: list[Segment] = []  # segments whose pins go once the spilled rows are in
+        self.held: list[Segment] = []  # segments that take start marks in here back, and may not go before
 
     @property
     def done(self) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from spend_middleware.settings import Settings
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
-from spend_middleware.store.records import MARK, PROVISIONAL, ROW, encode_mark, encode_row, values_of
+from spend_middleware.store.records import MARK, PROVISIONAL, ROW, UNMARK, encode_mark, encode_row, values_of
 from spend_middleware.store.segments import folder_bytes, prepare_folder
 from spend_middleware.store.setaside import SetAside
 from spend_middleware.store.writer import Writer, default_folder
@@ -158,6 +158,14 @@ class Store:
             self._lane.put(MARK, call_id, encode_mark({**started_row, "id": call_id}), None)
         except Exception as error:
             logger.debug("A start mark was not written: %s", error)
+
+    def unmark(self, call_id: str) -> None:
+        """Note that a call that was marked leaves no row after all; never raises."""
+        try:
+            if self._ready and self._pid == os.getpid():
+                self._lane.put(UNMARK, call_id, call_id.encode(), None)
+        except Exception as error:  # noqa: BLE001
+            logger.debug("A start mark was not taken back: %s", error)
 
     def _begin(self) -> None:
         self.after_fork()
