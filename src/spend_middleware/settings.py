@@ -42,6 +42,7 @@ class Settings(BaseSettings):
         None, ge=1, description="Rows older than this are deleted; totals stay."
     )
     report_timezones: tuple[str, ...] = Field((), description="Zones besides UTC whose days are rolled up.")
+    report_seconds: float = Field(60.0, gt=0, description="How long a report may read before it is given up.")
     timezone: str = Field("UTC", description="The zone of days in reports when none is asked for.")
     hot_row_slots: int = Field(1, ge=1, le=64, description="Slots that writers spread hot rollup rows over.")
 

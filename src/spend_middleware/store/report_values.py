@@ -153,6 +153,10 @@ class Sums:
         """Return the sums over both."""
         return Sums(*(getattr(self, name) + getattr(other, name) for name in MEASURES))
 
+    def __sub__(self, other: Sums) -> Sums:
+        """Return the sums over what is here and not in the other, a part of it."""
+        return Sums(*(getattr(self, name) - getattr(other, name) for name in MEASURES))
+
 
 MEASURES: tuple[str, ...] = tuple(Sums.__dataclass_fields__)
 
@@ -275,7 +279,6 @@ class ActivityPage:
         page_total: Over the lines of this page (LiteLLM's metadata shows these).
         total: Over the whole period, each call once.
         total_parts: Lines (day, entity, key, model, provider, endpoint) of the whole period: LiteLLM's pages count them.
-        key_owners: For each key on the page the (team_id, user_id) that its calls carried last.
     """
 
     days: tuple[ActivityDay, ...]
@@ -284,7 +287,6 @@ class ActivityPage:
     page: int
     total_pages: int
     total_parts: int
-    key_owners: dict[str, tuple[str, str]]
     from_rows: bool
     zone: str
 

@@ -8,6 +8,10 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from spend_middleware.settings import Settings
+from spend_middleware.store import report_days, report_sums, rows
+from spend_middleware.store.report_activity import daily_activity
+from spend_middleware.store.report_query import Question
+from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.report_values import (
     ALL_TIME,
     NO_FILTER,
@@ -31,6 +35,7 @@ from spend_middleware.store.report_values import (
     TagReport,
     UnpricedModel,
 )
+from spend_middleware.store.rows_filter import Place
 
 
 class Reports:
@@ -41,18 +46,17 @@ class Reports:
 
     Args:
         engine: Where to read: the database, or its replica when `settings.reports_url` is set.
-        settings: Gives the default time zone and the zones that have rollups.
+        settings: Gives the default time zone, and how long a report may take.
     """
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        self._engine = engine
-        self._settings = settings
+        self._reader = Reader(engine, settings.timezone, settings.report_seconds)
 
     # -- sums
 
     def total(self, scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER) -> Sums:
         """Return the sums over all calls that match, each counted once."""
-        raise NotImplementedError
+        return report_sums.total(self._reader, Question((), scope, where), period)
 
     def by(
         self,
@@ -65,15 +69,16 @@ class Reports:
     ) -> Report:
         """Return the sums by any dimensions, e.g. `[By.PROVIDER]` or `[By.DAY, By.TEAM]`.
 
-        Ordered by spend, greatest first, then by the keys; with `By.DAY` first, by day and then so.
+        Ordered by spend, greatest first, then by the keys. `By.DAY` always becomes the first dimension, and the lines
+        are then ordered by day before everything else.
         """
-        raise NotImplementedError
+        return report_sums.by(self._reader, Question(_days_first(dimensions), scope, where), period, limit)
 
     def stream(
         self, dimensions: Sequence[By], scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER
     ) -> Iterator[Group]:
         """Yield the groups of `by` one after another, ordered by their keys, in flat memory."""
-        raise NotImplementedError
+        return report_sums.stream(self._reader, Question(_days_first(dimensions), scope, where), period)
 
     def tags(
         self,
@@ -84,29 +89,29 @@ class Reports:
         limit: int | None = None,
     ) -> TagReport:
         """Return spend by tag, ordered by spend (greatest first) and then by tag; `where.tag` picks certain tags."""
-        raise NotImplementedError
+        return report_sums.tags(self._reader, scope, period, where, limit)
 
     def spend_since(self, by: By, value: str, since: datetime, scope: Scope) -> Sums:
         """Return what one key, team, user, end user, tag or organization has spent since a moment, to the microsecond."""
-        raise NotImplementedError
+        return self.spend_since_many(by, [value], since, scope).get(value, Sums())
 
     def spend_since_many(
         self, by: By, values: Iterable[str], since: datetime, scope: Scope
     ) -> dict[str, Sums]:
         """Return `spend_since` for many values at once; a value without calls is left out."""
-        raise NotImplementedError
+        return report_sums.spend_since(self._reader, by, tuple(values), since, scope)
 
     def unpriced(
         self, scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER
     ) -> list[UnpricedModel]:
         """Return the models whose calls have no cost, most calls first."""
-        raise NotImplementedError
+        return report_sums.unpriced(self._reader, scope, period, where)
 
     # -- LiteLLM's reports
 
     def daily_summary(self, scope: Scope, period: Period, where: Filter = NO_FILTER) -> Iterator[DaySummary]:
         """Yield one summary for each day that has calls, ascending (`/spend/logs?summarize=true`)."""
-        raise NotImplementedError
+        return report_days.daily_summary(self._reader, scope, period, where)
 
     def daily_groups(
         self, by: Sequence[By], scope: Scope, period: Period, where: Filter = NO_FILTER
@@ -116,11 +121,11 @@ class Reports:
         `/global/spend/report` with group_by team: `[By.TEAM]`; customer: `[By.END_USER]`; both: `[By.TEAM, By.END_USER]`.
         Ascending by day; within a day by the keys; details by spend, greatest first. Memory stays flat.
         """
-        raise NotImplementedError
+        return report_days.daily_groups(self._reader, by, scope, period, where)
 
     def by_key(self, scope: Scope, period: Period, where: Filter = NO_FILTER) -> Iterator[KeySpend]:
         """Yield the keys with their models, by spend, greatest first (`/global/spend/report?group_by=api_key`)."""
-        raise NotImplementedError
+        return report_days.by_key(self._reader, scope, period, where)
 
     def daily_activity(
         self,
@@ -137,13 +142,14 @@ class Reports:
         A page holds `page_size` lines (day, entity, key, model, provider, endpoint), newest day first; the days on it
         are sums over its lines, as LiteLLM's are.
         """
-        raise NotImplementedError
+        question = Question((), scope, where)
+        return daily_activity(self._reader, entity, question, period, page=page, size=page_size)
 
     # -- names
 
     def names(self, by: By, scope: Scope, period: Period = ALL_TIME) -> list[str]:
         """Return the distinct values of one dimension, sorted, without the empty one (all tag names, all end users, ...)."""
-        raise NotImplementedError
+        return report_sums.names(self._reader, by, scope, period)
 
     # -- rows
 
@@ -166,16 +172,22 @@ class Reports:
             offset: Rows to skip, for numbered pages.
             count: False leaves `total` at -1 and saves the counting.
         """
-        raise NotImplementedError
+        place = Place(after, offset, order, descending)
+        return rows.page(self._reader, scope, where, place, limit=limit, count=count)
 
     def every_log(self, scope: Scope, where: LogFilter) -> Iterator[LogRow]:
         """Yield all rows that match, newest first, in flat memory."""
-        raise NotImplementedError
+        return rows.every(self._reader, scope, where)
 
     def log(self, scope: Scope, call_id: str) -> LogRow | None:
         """Return the row with this call id of ours."""
-        raise NotImplementedError
+        return rows.one(self._reader, scope, call_id)
 
     def adjustments(self, call_ids: Iterable[str]) -> dict[str, list[Adjustment]]:
         """Return the adjustments of each row, in the order they were made."""
-        raise NotImplementedError
+        with self._reader.reading() as connection:
+            return rows.adjustments_of(connection, list(call_ids))
+
+
+def _days_first(dimensions: Sequence[By]) -> tuple[By, ...]:
+    return tuple(sorted(dict.fromkeys(dimensions), key=lambda by: by is not By.DAY))

@@ -111,6 +111,12 @@ def bounded(day: date | None) -> date | None:
     return None if day is None else min(max(day, _FIRST), _LAST)
 
 
+def rows_since(connection: Connection) -> int | None:
+    """Return the moment before which rows are deleted by retention, a UTC midnight; None when all rows are kept."""
+    stored = connection.scalar(select(_META.c.value).where(_META.c.name == "rows_since"))
+    return int(stored) if stored else None
+
+
 def rolled_zones(connection: Connection) -> frozenset[str]:
     """Return the zones that the rollups are cut for."""
     stored = connection.scalar(select(_META.c.value).where(_META.c.name == "zones"))

@@ -1,0 +1,155 @@
+"""Daily activity: each day's sums, broken down by model, provider, endpoint, key and by what was asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sqlalchemy import Connection, func, select
+
+from spend_middleware.store.report_query import Question, adds_calls, answer
+from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
+from spend_middleware.store.report_sums import fetch, total_of
+from spend_middleware.store.report_values import (
+    ActivityDay,
+    ActivityPage,
+    ActivityPart,
+    By,
+    Group,
+    Period,
+    Sums,
+)
+from spend_middleware.store.zones import Window
+
+_PARTS = (By.KEY, By.MODEL, By.MODEL_GROUP, By.PROVIDER, By.ENDPOINT)
+_FEW_CALLS = 50_000
+"""Up to so many calls are added up one by one for a fine answer about tags and customers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """What a page counts: lines of (day, entity, and all parts), or of (day, entity) alone where calls are many.
+
+    Args:
+        counts: The days that have lines and how many, newest first.
+    """
+
+    question: Question
+    counts: tuple[tuple[date, int], ...]
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, count in self.counts)
+
+    @property
+    def fine(self) -> bool:
+        """True when each line names the model, the key and so on."""
+        return len(self.question.dimensions) > 1
+
+    def on_page(self, page: int, size: int) -> Iterator[tuple[date, int, int]]:
+        """Yield the days of a page with the offset and the number of the lines of each that are on it."""
+        first, last, position = (page - 1) * size, page * size, 0
+        for day, count in self.counts:
+            offset, end = max(first - position, 0), min(last - position, count)
+            if offset < end:
+                yield day, offset, end - offset
+            position += count
+
+
+def daily_activity(
+    reader: Reader, entity: By, question: Question, period: Period, *, page: int, size: int
+) -> ActivityPage:
+    """Return one page of days, newest first."""
+    with reader.reading() as connection:
+        window = reader.window(connection, period)
+        if question.scope.nothing or window.empty:
+            return ActivityPage((), Sums(), Sums(), page, 0, 0, False, window.zone)
+        whole = _total(connection, entity, question, window)
+        fine = replace(question, dimensions=(entity, *_PARTS))
+        lines = _lines(connection, entity, fine, window, calls=whole.requests, size=size)
+        days = [
+            _day(connection, entity, lines, replace(window, start=day, end=day), (offset, count))
+            for day, offset, count in lines.on_page(page, size)
+        ]
+        on_page = sum((day.sums for day in days), Sums())
+        by_call = adds_calls(replace(lines.question, dimensions=(By.DAY, *lines.question.dimensions)), window)
+    pages = -(-lines.total // size)
+    return ActivityPage(tuple(days), on_page, whole, page, pages, lines.total, by_call, window.zone)
+
+
+def _total(connection: Connection, entity: By, question: Question, window: Window) -> Sums:
+    """Return the sums over all calls that are meant, each once; about tags, those that have one."""
+    whole = total_of(connection, question, window)
+    if entity is By.TAG and not question.where.tag:
+        whole -= total_of(connection, replace(question, untagged=True), window)
+    return whole
+
+
+def _lines(
+    connection: Connection, entity: By, fine: Question, window: Window, *, calls: int, size: int
+) -> _Lines:
+    coarse = replace(fine, dimensions=(entity,))
+    if fine.source(all_time=False) is None and calls > _FEW_CALLS:
+        return _counted(connection, coarse, window)
+    lines = _counted(connection, fine, window)
+    # A call with two tags is on two lines: days can count it once only while all its lines are on one page.
+    if entity is By.TAG and lines.total > size:
+        return _counted(connection, coarse, window)
+    return lines
+
+
+def _counted(connection: Connection, question: Question, window: Window) -> _Lines:
+    if window.rolled and question.source(all_time=False) is not None:
+        lines = answer(replace(question, dimensions=(By.DAY, *question.dimensions)), window)
+        counted = select(lines.c.day, func.count()).where(lines.c.requests > 0).group_by(lines.c.day)
+        found = [(date.fromisoformat(day), count) for day, count in connection.execute(counted)]
+        return _Lines(question, tuple(sorted(found, reverse=True)))
+    counts = []
+    for day in reversed(days_with_calls(connection, window)):
+        lines = answer(question, replace(window, start=day, end=day))
+        count = connection.scalar(select(func.count()).select_from(lines).where(lines.c.requests > 0))
+        if count:
+            counts.append((day, count))
+    return _Lines(question, tuple(counts))
+
+
+def _day(
+    connection: Connection, entity: By, lines: _Lines, window: Window, part: tuple[int, int]
+) -> ActivityDay:
+    groups = _fetch(connection, lines.question, window, *part)
+    entities = groups
+    if not lines.fine or entity is By.TAG:
+        values = tuple(sorted({group.keys[0] for group in groups}))
+        asked = replace(lines.question, where=replace(lines.question.where, **{entity.value: values}))
+        groups = _fetch(connection, replace(asked, dimensions=_PARTS), window)
+        groups = [Group(("", *group.keys), group.sums) for group in groups]
+        if not lines.fine:
+            entities = _fetch(connection, replace(asked, dimensions=(entity, By.KEY)), window)
+    assert window.start is not None  # noqa: S101 - a day's window is bounded
+    breakdown = {by.value: _parts(groups, column) for column, by in enumerate(_PARTS, start=1)}
+    breakdown["api_key"] = {name: ActivityPart(part.sums, {}) for name, part in breakdown["api_key"].items()}
+    breakdown["entities"] = _parts(entities, 0)
+    whole = sum((group.sums for group in groups), Sums())
+    return ActivityDay(window.start.isoformat(), whole, breakdown)
+
+
+def _fetch(
+    connection: Connection, question: Question, window: Window, offset: int = 0, count: int | None = None
+) -> list[Group]:
+    lines = answer(question, window)
+    order = [exactly(connection, lines.c[by.value]) for by in question.dimensions]
+    statement = select(lines).where(lines.c.requests > 0).order_by(*order).limit(count).offset(offset)
+    return fetch(connection, question, statement)
+
+
+def _parts(groups: Sequence[Group], column: int) -> dict[str, ActivityPart]:
+    """Return the sums by the value of one column, and by key within each."""
+    sums: dict[str, Sums] = {}
+    keys: dict[str, dict[str, Sums]] = {}
+    for group in groups:
+        name, key = group.keys[column], group.keys[1]
+        sums[name] = sums.get(name, Sums()) + group.sums
+        own = keys.setdefault(name, {})
+        own[key] = own.get(key, Sums()) + group.sums
+    return {name: ActivityPart(sums[name], keys[name]) for name in sorted(sums)}

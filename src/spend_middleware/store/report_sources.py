@@ -1,0 +1,188 @@
+"""What each rollup knows, and the same sums taken from single calls: the two must always agree.
+
+Sums are taken of whole micro-dollars and of the pico-dollars below them apart, and joined in Python, because one
+64-bit sum of pico-dollars overflows past 9.2 million dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Table,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    type_coerce,
+)
+
+from spend_middleware.call import Status, UsageSource
+from spend_middleware.store.records import storable
+from spend_middleware.store.report_values import By, Scope, Sums
+from spend_middleware.store.rollups import KINDS, MICRO, SUMS
+from spend_middleware.store.tables import SpendModel
+
+_TABLES = SpendModel.metadata.tables
+LOGS: Table = _TABLES["spend_logs"]
+TAGS: Table = _TABLES["spend_log_tags"]
+DAILY: Table = _TABLES["spend_daily"]
+CUSTOMERS: Table = _TABLES["spend_customer_daily"]
+NAMES: Table = _TABLES["spend_name_daily"]
+TOTALS: Table = _TABLES["spend_name_totals"]
+ADJUSTMENTS: Table = _TABLES["spend_adjustments"]
+META: Table = _TABLES["spend_meta"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A rollup: its table, which columns hold which dimension, and the kind of its rows where it holds several."""
+
+    table: Table
+    columns: Mapping[By, ColumnElement[Any]]
+    kind: str | None = None
+
+    @property
+    def daily(self) -> bool:
+        """False for the sums over all time."""
+        return By.DAY in self.columns
+
+
+KIND_OF: dict[By, str] = {By(column): kind for kind, column in KINDS.items() if column} | {By.TAG: "tag"}
+"""Dimension -> the kind of its narrow rollup."""
+
+_WIDE = (
+    By.DAY,
+    By.KEY,
+    By.MODEL,
+    By.TEAM,
+    By.USER,
+    By.ORGANIZATION,
+    By.MODEL_GROUP,
+    By.PROVIDER,
+    By.ENDPOINT,
+)
+_CUSTOMER = (By.DAY, By.END_USER, By.KEY, By.MODEL, By.TEAM)
+
+
+def _narrow(kind: str, name: By | None, *, all_time: bool) -> Source:
+    table = TOTALS if all_time else NAMES
+    columns: dict[By, ColumnElement[Any]] = {} if name is None else {name: table.c.name}
+    if not all_time:
+        columns[By.DAY] = table.c.day
+    return Source(table, columns, kind)
+
+
+def _all_narrow(*, all_time: bool) -> tuple[Source, ...]:
+    named = (_narrow(kind, by, all_time=all_time) for by, kind in KIND_OF.items())
+    return (_narrow("total", None, all_time=all_time), *named)
+
+
+_OVER_ALL_TIME = _all_narrow(all_time=True)
+_BY_DAY = (
+    *_all_narrow(all_time=False),
+    Source(CUSTOMERS, {by: CUSTOMERS.c[by.value] for by in _CUSTOMER}),
+    Source(DAILY, {by: DAILY.c[by.value] for by in _WIDE}),
+)
+
+
+def source_for(dimensions: frozenset[By], *, all_time: bool) -> Source | None:
+    """Return the narrowest rollup that knows all of these dimensions; None when only single calls do."""
+    candidates = (*_OVER_ALL_TIME, *_BY_DAY) if all_time else _BY_DAY
+    return next((source for source in candidates if dimensions <= source.columns.keys()), None)
+
+
+def untagged_source(*, all_time: bool) -> Source:
+    """Return the rollup of the calls that have no tag."""
+    return _narrow("untagged", None, all_time=all_time)
+
+
+def stored_sums(table: FromClause) -> list[ColumnElement[int]]:
+    """Return the sums over rows of a rollup, or of anything that has its columns."""
+    return [_summed(table.c[name], name) for name in SUMS]
+
+
+def _summed(part: ColumnElement[Any], name: str) -> ColumnElement[int]:
+    return cast(func.coalesce(func.sum(part), 0), BigInteger).label(name)
+
+
+SPEND = type_coerce(LOGS.c.spend, BigInteger)
+"""A row's spend in whole pico-dollars."""
+
+AMOUNT = type_coerce(ADJUSTMENTS.c.amount, BigInteger)
+"""An adjustment in whole pico-dollars."""
+
+FAILED = LOGS.c.status.in_([Status.FAILURE.value, Status.INTERRUPTED.value])
+
+
+def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return case((condition, 1), else_=0)
+
+
+# SQL's quotient and remainder both cut towards zero, so that together they are the amount for a negative one too.
+_OF_A_CALL: dict[str, ColumnElement[Any]] = {
+    **{name: LOGS.c[name] for name in SUMS if name in LOGS.c},
+    "spend_micros": SPEND // MICRO,
+    "spend_rest": SPEND % MICRO,
+    "requests": literal(1),
+    "successes": _one_if(~FAILED),
+    "failures": _one_if(FAILED),
+    "unpriced": _one_if(SPEND.is_(None)),
+    "estimated": _one_if(LOGS.c.usage_source == UsageSource.ESTIMATED.value),
+    "duration": case((LOGS.c.end_time > LOGS.c.start_time, LOGS.c.end_time - LOGS.c.start_time), else_=0),
+}
+_OF_AN_ADJUSTMENT: dict[str, ColumnElement[Any]] = {
+    **dict.fromkeys(SUMS, literal(0)),
+    "spend_micros": AMOUNT // MICRO,
+    "spend_rest": AMOUNT % MICRO,
+    "unpriced": -ADJUSTMENTS.c.priced,
+}
+
+
+def call_sums() -> list[ColumnElement[int]]:
+    """Return the sums over rows of `spend_logs`, named as in a rollup, without their adjustments."""
+    return [_summed(_OF_A_CALL[name], name) for name in SUMS]
+
+
+def adjustment_sums() -> list[ColumnElement[int]]:
+    """Return the sums over rows of `spend_adjustments`, named as in a rollup."""
+    return [_summed(_OF_AN_ADJUSTMENT[name], name) for name in SUMS]
+
+
+_MICROS, _REST = SUMS.index("spend_micros"), SUMS.index("spend_rest")
+_PLAIN = tuple(SUMS.index(name) for name in Sums.__dataclass_fields__ if name != "spend_pico")
+
+
+def sums_of(values: Sequence[Any]) -> Sums:
+    """Return the sums of one line of SQL, whose last columns are `SUMS` in order."""
+    own = values[-len(SUMS) :]
+    return Sums(int(own[_MICROS]) * MICRO + int(own[_REST]), *(int(own[index]) for index in _PLAIN))
+
+
+def spend_order(micros: ColumnElement[Any], rest: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """Return what to sort by for "greatest spend first", for sums whose rest may have grown beyond a micro-dollar."""
+    whole = ((rest % MICRO) + MICRO) % MICRO
+    return [(micros + (rest - whole) // MICRO).desc(), whole.desc()]
+
+
+def one_of(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of the values, as they would have been stored."""
+    known = [storable(value) for value in values]
+    if not known:
+        return false()
+    return column == known[0] if len(known) == 1 else column.in_(known)
+
+
+def visible(scope: Scope, columns: Mapping[By, ColumnElement[Any]]) -> list[ColumnElement[bool]]:
+    """Return the condition of a scope as a list: empty for the administrator, never true for nobody."""
+    if scope.everything:
+        return []
+    parts = [one_of(columns[by], values) for by, values in scope.parts()]
+    return [or_(*parts)] if parts else [false()]

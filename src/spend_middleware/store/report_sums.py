@@ -1,0 +1,205 @@
+"""Sums over any grouping, by tag, and since a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, Subquery, and_, exists, func, literal, select, tuple_
+
+from spend_middleware.store.report_query import (
+    Moments,
+    Question,
+    adds_calls,
+    answer,
+    answer_between,
+    calls_where,
+)
+from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
+from spend_middleware.store.report_sources import ADJUSTMENTS, LOGS, SPEND, spend_order, sums_of
+from spend_middleware.store.report_values import (
+    By,
+    Filter,
+    Group,
+    Period,
+    Report,
+    Scope,
+    Sums,
+    TagReport,
+    TagSpend,
+    UnpricedModel,
+)
+from spend_middleware.store.zones import Window, moment_of
+
+_CHUNK = 5_000
+"""Lines that a stream fetches at a time."""
+
+
+def total(reader: Reader, question: Question, period: Period) -> Sums:
+    """Return the sums over all calls that match, each once."""
+    with reader.reading() as connection:
+        return total_of(connection, question, reader.window(connection, period))
+
+
+def total_of(connection: Connection, question: Question, window: Window) -> Sums:
+    """Return the sums over a window."""
+    if question.scope.nothing or window.empty:
+        return Sums()
+    return sums_of(connection.execute(select(answer(replace(question, dimensions=()), window))).one())
+
+
+def by(reader: Reader, question: Question, period: Period, limit: int | None) -> Report:
+    """Return the sums by the question's dimensions, and the total."""
+    with reader.reading() as connection:
+        window = reader.window(connection, period)
+        if question.scope.nothing or window.empty:
+            return Report((), Sums(), False, window.zone)
+        groups = tuple(by_window(connection, question, window, limit))
+        whole = total_of(connection, question, window)
+        return Report(groups, whole, adds_calls(question, window), window.zone)
+
+
+def by_window(
+    connection: Connection, question: Question, window: Window, limit: int | None = None
+) -> Iterator[Group]:
+    """Yield the sums by the question's dimensions, greatest spend first, within each day if days are asked for."""
+    for asked, part, prefix in _days_of(connection, question, window):
+        lines = answer(asked, part)
+        groups = fetch(connection, asked, _greatest_first(connection, asked, lines).limit(limit), prefix)
+        yield from groups
+        if limit is not None:
+            limit -= len(groups)
+            if limit <= 0:
+                return
+
+
+def _days_of(
+    connection: Connection, question: Question, window: Window
+) -> Iterator[tuple[Question, Window, tuple[str, ...]]]:
+    """Yield what to ask: one question, or one for each day where only single calls know the days."""
+    if By.DAY not in question.dimensions or (window.rolled and question.source(all_time=False)):
+        yield question, window, ()
+        return
+    for day in days_with_calls(connection, window):
+        yield question.without_day(), replace(window, start=day, end=day), (day.isoformat(),)
+
+
+def _greatest_first(connection: Connection, question: Question, lines: Subquery) -> Select[Any]:
+    names = [exactly(connection, lines.c[each.value]) for each in question.dimensions]
+    first = [name for name, each in zip(names, question.dimensions, strict=True) if each is By.DAY]
+    return (
+        select(lines)
+        .where(lines.c.requests > 0)
+        .order_by(*first, *spend_order(lines.c.spend_micros, lines.c.spend_rest), *names)
+    )
+
+
+def fetch(
+    connection: Connection, question: Question, statement: Select[Any], prefix: tuple[str, ...] = ()
+) -> list[Group]:
+    """Return the lines of a statement as groups, with a day before their keys if one is given."""
+    width = len(question.dimensions)
+    return [
+        Group((*prefix, *line[:width]), sums_of(line))
+        for line in connection.execute(statement)
+        if width or line.requests
+    ]
+
+
+def stream(reader: Reader, question: Question, period: Period) -> Iterator[Group]:
+    """Yield the groups ordered by their keys.
+
+    A grouping by day (its first dimension) is read day by day and in chunks, each in a transaction of its own: memory
+    stays flat however long the answer is, and a slow taker never holds a snapshot open, which would let SQLite's
+    write-ahead log grow.
+    """
+    if question.scope.nothing:
+        return
+    with reader.reading() as connection:
+        window = reader.window(connection, period)
+        days = [] if window.empty else days_with_calls(connection, window)
+    if question.dimensions[:1] != (By.DAY,):
+        yield from _chunks(reader, question, window)
+        return
+    for day in days:
+        asked = question.without_day()
+        for group in _chunks(reader, asked, replace(window, start=day, end=day)):
+            yield Group((day.isoformat(), *group.keys), group.sums)
+
+
+def _chunks(reader: Reader, question: Question, window: Window) -> Iterator[Group]:
+    after: tuple[str, ...] | None = None
+    while True:
+        with reader.reading() as connection:
+            lines = answer(question, window)
+            names = [exactly(connection, lines.c[each.value]) for each in question.dimensions]
+            statement = select(lines).where(lines.c.requests > 0).order_by(*names).limit(_CHUNK)
+            if after is not None:
+                statement = statement.where(tuple_(*names) > tuple_(*(literal(key) for key in after)))
+            groups = fetch(connection, question, statement)
+        yield from groups
+        if len(groups) < _CHUNK or not names:
+            return
+        after = groups[-1].keys
+
+
+def tags(reader: Reader, scope: Scope, period: Period, where: Filter, limit: int | None) -> TagReport:
+    """Return spend by tag, the total over calls, and what has no tag."""
+    report = by(reader, Question((By.TAG,), scope, where), period, limit)
+    rows = tuple(TagSpend(group.keys[0], group.sums) for group in report.groups)
+    with reader.reading() as connection:
+        window = reader.window(connection, period)
+        every = replace(where, tag=())
+        whole = total_of(connection, Question((), scope, every), window)
+        untagged = None
+        if not where.tag:
+            untagged = total_of(connection, Question((), scope, every, untagged=True), window)
+    return TagReport(rows, whole, untagged, report.from_rows, report.zone)
+
+
+def spend_since(
+    reader: Reader, name: By, values: Sequence[str], since: datetime, scope: Scope
+) -> dict[str, Sums]:
+    """Return what each of the values has spent since a moment: whole days from rollups, the rest from calls."""
+    if scope.nothing or not values:
+        return {}
+    question = Question((name,), scope, Filter(**{name.value: tuple(values)}))
+    with reader.reading() as connection:
+        lines = answer_between(question, Moments(moment_of(since), None))
+        groups = fetch(connection, question, select(lines).where(lines.c.requests > 0))
+    return {group.keys[0]: group.sums for group in groups}
+
+
+def unpriced(reader: Reader, scope: Scope, period: Period, where: Filter) -> list[UnpricedModel]:
+    """Return the models whose calls have no cost, most calls first."""
+    named = (LOGS.c.provider, LOGS.c.model, func.coalesce(LOGS.c.unpriced_reason, ""))
+    requests = func.count()
+    mended = exists().where(and_(ADJUSTMENTS.c.log_id == LOGS.c.id, ADJUSTMENTS.c.priced > 0))
+    with reader.reading() as connection:
+        window = reader.window(connection, period)
+        if scope.nothing or window.empty:
+            return []
+        times = Moments(window.since, window.until).within(LOGS.c.start_time)
+        statement = (
+            select(
+                *named,
+                requests,
+                func.sum(LOGS.c.prompt_tokens),
+                func.sum(LOGS.c.completion_tokens),
+                func.min(LOGS.c.start_time),
+                func.max(LOGS.c.start_time),
+            )
+            .where(SPEND.is_(None), ~mended, *times, *calls_where(Question((), scope, where)))
+            .group_by(*named)
+            .order_by(requests.desc(), *(exactly(connection, name) for name in named))
+        )
+        lines = connection.execute(statement).all()
+    return [UnpricedModel(*line[:3], *(int(value) for value in line[3:])) for line in lines]
+
+
+def names(reader: Reader, name: By, scope: Scope, period: Period) -> list[str]:
+    """Return the distinct values of a dimension, sorted."""
+    report = by(reader, Question((name,), scope), period, None)
+    return sorted(group.keys[0] for group in report.groups if group.keys[0])

@@ -1,0 +1,99 @@
+"""Which rows of the ledger are asked for, as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, or_, select
+
+from spend_middleware.call import Status
+from spend_middleware.store.records import storable
+from spend_middleware.store.report_query import Moments, Question, calls_where
+from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, FAILED, LOGS, SPEND
+from spend_middleware.store.report_values import Cursor, Filter, LogFilter, LogOrder, Scope
+
+_LARGEST = (1 << 63) - 1
+
+_ADJUSTED = func.coalesce(
+    select(func.sum(AMOUNT)).where(ADJUSTMENTS.c.log_id == LOGS.c.id).correlate(LOGS).scalar_subquery(), 0
+)
+_SPENT = func.coalesce(SPEND, 0) + _ADJUSTED
+
+ORDERS: dict[LogOrder, ColumnElement[Any]] = {
+    LogOrder.START: LOGS.c.start_time,
+    LogOrder.END: LOGS.c.end_time,
+    LogOrder.SPEND: _SPENT,
+    LogOrder.TOTAL_TOKENS: LOGS.c.total_tokens,
+    LogOrder.DURATION: LOGS.c.end_time - LOGS.c.start_time,
+    LogOrder.MODEL: LOGS.c.model,
+    LogOrder.FIRST_TOKEN: func.coalesce(LOGS.c.completion_start_time - LOGS.c.start_time, 0),
+}
+
+IN_ROLLUPS = tuple(Filter.__dataclass_fields__)
+"""The fields of a filter that rollups know too."""
+
+_EQUAL = (
+    "session_id",
+    "trace_id",
+    "agent_id",
+    "key_alias",
+    "call_type",
+    "status_code",
+    "error_type",
+    "pricing_status",
+)
+_IDS = ("id", "request_id", "session_id", "trace_id")
+_SEARCHED = (*_IDS[:3], "model", "model_group", "key_alias", "user_id", "team_id", "end_user")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins, and in which order rows come."""
+
+    after: Cursor | None = None
+    offset: int = 0
+    order: LogOrder = LogOrder.START
+    descending: bool = True
+
+
+def conditions(scope: Scope, where: LogFilter) -> list[ColumnElement[bool]]:
+    """Return what must hold for a row to be shown."""
+    moments = Moments(where.since, where.until)
+    found = moments.within(LOGS.c.start_time)
+    found += calls_where(Question((), scope, filter_of(where)), moments)
+    for name in _EQUAL:
+        value = getattr(where, name)
+        if value is not None:
+            found.append(LOGS.c[name] == (storable(value) if isinstance(value, str) else _fitting(value)))
+    if where.request_id is not None:
+        found.append(_any_id(storable(where.request_id)))
+    if where.status is not None:
+        found.append(_status(where.status))
+    if where.min_spend is not None:
+        found.append(_fitting(where.min_spend) <= _SPENT)
+    if where.max_spend is not None:
+        found.append(_fitting(where.max_spend) >= _SPENT)
+    if where.search:
+        text = storable(where.search).lower()
+        found.append(or_(*(func.lower(LOGS.c[name]).contains(text, autoescape=True) for name in _SEARCHED)))
+    return found
+
+
+def filter_of(where: LogFilter) -> Filter:
+    """Return the part of a filter that rollups know too."""
+    return Filter(**{name: getattr(where, name) for name in IN_ROLLUPS})
+
+
+def _fitting(number: int) -> int:
+    return max(-_LARGEST, min(_LARGEST, number))
+
+
+def _any_id(text: str) -> ColumnElement[bool]:
+    return or_(*(LOGS.c[name] == text for name in _IDS))
+
+
+def _status(status: str) -> ColumnElement[bool]:
+    if status == Status.SUCCESS.value:
+        return ~FAILED
+    return FAILED if status == Status.FAILURE.value else LOGS.c.status == storable(status)
