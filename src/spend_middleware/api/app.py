@@ -40,6 +40,7 @@ FAMILIES = (
     "activity",
     "activity_listings",
     "allowed_ips",
+    "models",
 )
 
 

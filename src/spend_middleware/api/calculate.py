@@ -70,14 +70,25 @@ def _answered_cost(house: House, completion_response: dict[str, Any]) -> Decimal
 
 def _amount(cost: Cost, model: str) -> Decimal:
     if cost.amount is None:
-        raise ProxyError(
-            400,
-            f"This model isn't mapped yet. model={model[:200]}: {cost.reason or 'no price is known'}. "
-            "Give it a price with register_model or the setting model_prices.",
-            "invalid_request_error",
-            "model",
-        )
+        raise unmapped(model, cost.reason)
     return cost.amount
+
+
+def unmapped(model: str, reason: str | None, status: int = 400) -> ProxyError:
+    """Return LiteLLM's refusal of a model without a price, with its reason and the remedy."""
+    known = "/" in model
+    begin = (
+        "This model isn't mapped yet."
+        if known
+        else "LLM Provider NOT provided, or this model isn't mapped yet."
+    )
+    return ProxyError(
+        status,
+        f"{begin} model={model[:200]}: {reason or 'no price is known'}. "
+        "Give it a price with register_model or the setting model_prices.",
+        "invalid_request_error",
+        "model",
+    )
 
 
 def _bad_request(message: str) -> ProxyError:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
 
 from fastapi.responses import Response
 
 from spend_middleware.api.answers import answer
-from spend_middleware.api.asked import TheHouse
+from spend_middleware.api.asked import House, TheHouse
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas import Health, Readiness
+from spend_middleware.store.directory import ALLOWED_IPS
 
 routes = Routes("health")
+
+_log = logging.getLogger("spend_middleware.api")
 
 
 @routes.get("/health/liveliness", permission=Permission.PUBLIC, response_model=str)
@@ -29,7 +32,7 @@ async def health_liveliness() -> Response:
 )
 def health_readiness(house: TheHouse) -> Response:
     """Whether the database answers."""
-    if _reachable(house.store.health()):
+    if _reachable(house):
         return answer({"status": "healthy", "db": "connected"})
     unready = answer({"status": "unhealthy", "db": "disconnected"})
     unready.status_code = 503
@@ -40,7 +43,7 @@ def health_readiness(house: TheHouse) -> Response:
 def health_endpoint(house: TheHouse) -> Response:
     """How recording is going: what waits, what was lost, what the database says."""
     state = {"model": "spend-middleware", **house.store.health()}
-    well = _reachable(state)
+    well = _reachable(house)
     return answer(
         {
             "healthy_endpoints": [state] if well else [],
@@ -51,5 +54,11 @@ def health_endpoint(house: TheHouse) -> Response:
     )
 
 
-def _reachable(state: dict[str, Any]) -> bool:
-    return bool(state.get("database_ok", True))
+def _reachable(house: House) -> bool:
+    """Return whether the database answers a question now."""
+    try:
+        house.directory.config(ALLOWED_IPS)
+    except Exception:
+        _log.warning("The database does not answer.", exc_info=True)
+        return False
+    return True
