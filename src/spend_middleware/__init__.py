@@ -1,10 +1,10 @@
 """Exact LLM spend, recorded inside your service.
 
-    from spend_middleware import Spend, SpendMiddleware
+from spend_middleware import Spend, SpendMiddleware
 
-    spend = Spend("sqlite:///spend.db", master_key="sk-1234")
-    app.add_middleware(SpendMiddleware, spend=spend)
-    app.mount("/spend", spend.app)
+spend = Spend("sqlite:///spend.db", master_key="sk-1234")
+app.add_middleware(SpendMiddleware, spend=spend)
+app.mount("/spend", spend.app)
 """
 
 from __future__ import annotations
@@ -34,8 +34,13 @@ if TYPE_CHECKING:
         SpendError,
         StoreError,
     )
+    from spend_middleware.functions import (
+        completion_cost,
+        cost_per_token,
+        response_cost,
+        token_counter,
+    )
     from spend_middleware.middleware import SpendMiddleware
-    from spend_middleware.pricing.functions import completion_cost, cost_per_token, response_cost, token_counter
     from spend_middleware.settings import Settings
     from spend_middleware.spend import Spend
 
@@ -45,7 +50,7 @@ _ROOMS = {
     "call": "Attribution Call Charge Cost PricingStatus Status Tally Unit Usage UsageSource",
     "errors": "ConfigurationError MissingDependencyError NotFoundError PriceError SchemaError SpendError StoreError",
     "middleware": "SpendMiddleware",
-    "pricing.functions": "completion_cost cost_per_token response_cost token_counter",
+    "functions": "completion_cost cost_per_token response_cost token_counter",
     "settings": "Settings",
     "spend": "Spend",
 }

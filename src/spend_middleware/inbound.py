@@ -66,7 +66,7 @@ class InboundScope(Scope):
         self._attribution = None
 
     @property
-    def attribution(self) -> Attribution:  # type: ignore[override]
+    def attribution(self) -> Attribution:
         """Who the request is for."""
         if self._attribution is None:
             self._attribution = self._resolve()
@@ -169,4 +169,3 @@ def _mapped(headers: Mapping[str, str], settings: Settings, roles: tuple[str, ..
 def _trace_id(traceparent: str) -> str | None:
     parts = traceparent.split("-")
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 and parts[1].isalnum() else None
-

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
+
+from pydantic_core import to_json
 
 from spend_middleware import wire
 from spend_middleware.attribution import NOBODY
@@ -44,8 +49,65 @@ ENDPOINTS = {
 }
 
 # No byte of the request can have reached the provider.
-_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"})
+_NEVER_SENT = frozenset(
+    {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"}
+)
 
+# Traits of a stored usage that are ours: what decides a price besides the counts.
+PRICE_PROVIDER, REGION, BATCH, LOCAL = "price_provider", "region", "batch", "local"
+STORED_TRAITS = (PRICE_PROVIDER, REGION, BATCH, LOCAL)
+
+# An unknown host that speaks a vendor's format is taken for a gateway to that vendor: its known models have its list
+# prices, all others have none.
+PRICE_LISTS = {
+    "custom_openai": "openai",
+    "custom_anthropic": "anthropic",
+    "custom_gemini": "gemini",
+    "custom_cohere": "cohere",
+}
+
+OPEN_WEIGHTS = (
+    *(
+        "llama",
+        "qwen",
+        "qwq",
+        "gemma",
+        "mistral",
+        "mixtral",
+        "ministral",
+        "devstral",
+        "codestral",
+        "phi",
+        "deepseek",
+    ),
+    *(
+        "granite",
+        "gpt-oss",
+        "falcon",
+        "yi-",
+        "vicuna",
+        "opt-",
+        "olmo",
+        "smollm",
+        "starcoder",
+        "command-r",
+        "glm-",
+    ),
+    *(
+        "nomic-embed",
+        "bge-",
+        "e5-",
+        "mxbai",
+        "all-minilm",
+        "tinyllama",
+        "codellama",
+        "wizard",
+        "llava",
+        "kimi-",
+    ),
+)
+
+_SELF_HOSTED = dataclasses.replace(NO_COST, reason="a model of one's own machines has no price")
 _BILLED_LATER = dataclasses.replace(NO_COST, reason="billed by the row of its result")
 _UNANSWERED = dataclasses.replace(UNPRICED, reason="no answer came; the provider may have billed the call")
 
@@ -75,9 +137,11 @@ def measure(
     reading = wire.read(route, sent, received)
     if not reading.billable or (route.follow_up and reading.once_key is None):
         return [], reading
+    if not route.certain and reading.usage is None and not reading.stream and reading.response_model is None:
+        return [], reading  # It only looked like an LLM call; the answer shows that it was none.
     calls = [_call(exchange, route, sent, reading, book, attribution, attempt)]
-    for more in reading.more:
-        calls.append(_call(exchange, route, sent, more, book, attribution, attempt))
+    calls.extend(_call(exchange, route, sent, more, book, attribution, attempt) for more in reading.more)
+
     return calls, reading
 
 
@@ -90,19 +154,18 @@ def _call(
     attribution: Attribution,
     attempt: int,
 ) -> Call:
-    ended = exchange.ended or exchange.started
-    status = status_of(exchange, reading)
     content = sent.content or {}
+    status = status_of(exchange, reading)
     call = Call(
         call_id=call_id_of(exchange, reading),
-        provider=route.provider,
+        provider=reading.provider or route.provider,
         operation=route.operation,
         request_model=reading.request_model or _text(content.get("model")) or route.model or "",
         response_model=reading.response_model or "",
         api_base=base_of(exchange.url),
         endpoint=ENDPOINTS.get(route.operation, f"/{route.operation}"),
         started_at=exchange.started,
-        ended_at=ended,
+        ended_at=exchange.ended or exchange.started,
         first_token_at=exchange.first_byte,
         status=status,
         status_code=exchange.status,
@@ -111,20 +174,31 @@ def _call(
         attempt=attempt,
         response_id=reading.response_id,
         finish_reason=reading.finish_reason,
-        service_tier=reading.service_tier,
-        usage=reading.usage or NO_USAGE,
+        service_tier=reading.service_tier or _text(content.get("service_tier")),
+        usage=_usage(route, reading),
         usage_source=UsageSource.NONE if reading.usage is None else UsageSource.REPORTED,
         usage_note=reading.usage_note,
         raw_usage=reading.raw_usage,
         attribution=attribution,
     )
-    asked = _text(content.get("service_tier"))
-    return dataclasses.replace(call, cost=_cost(call, exchange, route, reading, book, asked))
+    return dataclasses.replace(call, cost=_cost(call, exchange, reading, book))
 
 
-def _cost(
-    call: Call, exchange: Exchange, route: Route, reading: Reading, book: PriceBook, asked_tier: str | None
-) -> Cost:
+def _usage(route: Route, reading: Reading) -> Usage:
+    """Return the usage with all that its price depends on, so that the stored row can be priced again alone."""
+    usage = reading.usage or NO_USAGE
+    listed = reading.price_provider or route.price_provider or ("any" if route.gateway else None)
+    extra = {
+        PRICE_PROVIDER: None if listed == (reading.provider or route.provider) else listed,
+        REGION: route.region,
+        BATCH: "yes" if reading.batch else None,
+        LOCAL: "yes" if route.local else None,
+    }
+    known = {name: value for name, value in extra.items() if value}
+    return dataclasses.replace(usage, traits={**usage.traits, **known}) if known else usage
+
+
+def _cost(call: Call, exchange: Exchange, reading: Reading, book: PriceBook) -> Cost:
     if reading.pending:
         return _BILLED_LATER
     if reading.usage is None and reading.reported_cost is None:
@@ -133,44 +207,51 @@ def _cost(
         # Providers bill no request that they refuse (4xx, 5xx, an error in place of an answer).
         if call.status is Status.FAILURE and exchange.outcome is not Outcome.BROKEN:
             return NO_COST
-    return book.price(
+        return UNPRICED
+    return price(call, book, reading.reported_cost)
+
+
+def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> Cost:
+    """Return what a call costs, from what the call itself says."""
+    traits = call.usage.traits
+    listed = traits.get(PRICE_PROVIDER) or PRICE_LISTS.get(call.provider, call.provider)
+    cost = book.price(
         PriceQuery(
-            provider=route.provider,
-            models=_models(call),
-            usage=reading.usage,
-            operation=route.operation,
+            provider="" if listed == "any" else listed,
+            models=tuple(
+                dict.fromkeys(model for model in (call.response_model, call.request_model) if model)
+            ),
+            usage=call.usage,
+            operation=call.operation,
             at=call.ended_at,
-            service_tier=reading.service_tier or asked_tier,
-            batch=reading.batch,
-            region=route.region,
+            service_tier=call.service_tier,
+            batch=BATCH in traits,
+            region=traits.get(REGION),
             api_base=call.api_base,
-            reported_cost=reading.reported_cost,
+            reported_cost=reported_cost,
             response_seconds=call.ended_at - call.started_at,
         )
     )
+    if cost.amount is None and LOCAL in traits and is_self_hosted(call):
+        return _SELF_HOSTED
+    return cost
+
+
+def is_self_hosted(call: Call) -> bool:
+    """Whether a call to a host of this machine or network went to a model that runs there.
+
+    Only for names of open weights: a name that nobody knows may stand for a gateway's alias, and is unpriced.
+    """
+    name = call.model.lower()
+    return call.provider == "ollama" or "/" in name or name.startswith(OPEN_WEIGHTS)
 
 
 def price_again(call: Call, usage: Usage, source: UsageSource, note: str | None, book: PriceBook) -> Call:
     """Return a call with another usage, priced with it: after an estimate, or for repricing a stored row."""
-    cost = book.price(
-        PriceQuery(
-            provider=call.provider,
-            models=_models(call),
-            usage=usage,
-            operation=call.operation,
-            at=call.ended_at,
-            service_tier=call.service_tier,
-            api_base=call.api_base,
-            reported_cost=call.cost.reported_amount,
-            response_seconds=call.ended_at - call.started_at,
-        )
-    )
-    return dataclasses.replace(call, usage=usage, usage_source=source, usage_note=note, cost=cost)
-
-
-def _models(call: Call) -> tuple[str, ...]:
-    """The answered model is priced first; aliases and deployments are known only by what was asked for."""
-    return tuple(dict.fromkeys(model for model in (call.response_model, call.request_model) if model))
+    traits = {name: call.usage.traits[name] for name in STORED_TRAITS if name in call.usage.traits}
+    usage = dataclasses.replace(usage, traits={**usage.traits, **traits}) if traits else usage
+    counted = dataclasses.replace(call, usage=usage, usage_source=source, usage_note=note)
+    return dataclasses.replace(counted, cost=price(counted, book, call.cost.reported_amount))
 
 
 def status_of(exchange: Exchange, reading: Reading) -> Status:
@@ -218,3 +299,40 @@ def stored_charges(cost: Cost) -> list[list[str]]:
     """Return the charge lines as texts: meter, quantity, USD a unit, USD."""
     return [[c.meter, str(c.quantity), str(c.unit_price), str(c.amount)] for c in cost.charges]
 
+
+# The shapes of answers that `price_response` tells apart: (key that must be there, wire format, operation).
+SHAPES = (
+    ("candidates", "gemini.generateContent", "generate_content"),
+    ("usageMetadata", "gemini.generateContent", "generate_content"),
+    ("choices", "openai.chat", "completion"),
+    ("output", "openai.responses", "responses"),
+    ("stop_reason", "anthropic.messages", "completion"),
+    ("data", "openai.embeddings", "embedding"),
+    ("usage", "openai.chat", "completion"),
+)
+PROVIDER_OF_FORMAT = {"gemini": "gemini", "anthropic": "anthropic", "openai": ""}
+
+
+def price_response(response: Mapping[str, Any], book: PriceBook, model: str | None = None) -> Cost:
+    """Price an answer of any supported shape as a live call would be, now."""
+    name = str(response.get("model") or response.get("modelVersion") or model or "")
+    wire_format, operation = next(
+        ((fmt, op) for key, fmt, op in SHAPES if key in response), ("openai.chat", "completion")
+    )
+    provider = (
+        str(response.get("custom_llm_provider") or "") or PROVIDER_OF_FORMAT[wire_format.partition(".")[0]]
+    )
+    route = Route(provider=provider or "openai", operation=operation, wire_format=wire_format)
+    body = to_json(dict(response), serialize_unknown=True)
+    reading = wire.read(route, Sent(content={"model": name}), Received(status=200, body=body))
+    return book.price(
+        PriceQuery(
+            provider=provider,
+            models=tuple(dict.fromkeys(m for m in (reading.response_model, name, model) if m)),
+            usage=reading.usage or NO_USAGE,
+            operation=operation,
+            at=time.time(),
+            service_tier=reading.service_tier,
+            reported_cost=reading.reported_cost,
+        )
+    )

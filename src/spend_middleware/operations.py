@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any
 
-from spend_middleware import wire
 from spend_middleware.call import (
     NO_USAGE,
     Attribution,
@@ -25,7 +22,6 @@ from spend_middleware.call import (
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
-from spend_middleware.wire.reading import Received, Route, Sent
 
 
 def recorded_call(
@@ -58,7 +54,9 @@ def recorded_call(
     )
     if cost is not None:
         return dataclasses.replace(call, cost=_told_cost(cost))
-    query = PriceQuery(provider=provider, models=(model,), usage=usage, operation=operation, at=ended)
+    query = PriceQuery(
+        provider=provider, models=(model,), usage=usage or NO_USAGE, operation=operation, at=ended
+    )
     return dataclasses.replace(call, cost=book.price(query))
 
 
@@ -98,41 +96,3 @@ def moment(value: datetime | float | str, name: str) -> float:
             raise ConfigurationError(f"{name}={value!r} has no time zone; give an aware datetime.")
         return value.timestamp()
     return float(value)
-
-
-# The shapes of answers that `price_response` tells apart: (key that must be there, wire format, operation).
-SHAPES = (
-    ("candidates", "gemini.generateContent", "generate_content"),
-    ("usageMetadata", "gemini.generateContent", "generate_content"),
-    ("choices", "openai.chat", "completion"),
-    ("output", "openai.responses", "responses"),
-    ("stop_reason", "anthropic.messages", "completion"),
-    ("data", "openai.embeddings", "embedding"),
-    ("usage", "openai.chat", "completion"),
-)
-PROVIDER_OF_FORMAT = {"gemini": "gemini", "anthropic": "anthropic", "openai": ""}
-
-
-def price_response(response: Mapping[str, Any], book: PriceBook, model: str | None = None) -> Cost:
-    """Price an answer of any supported shape as a live call would be, now."""
-    name = str(response.get("model") or response.get("modelVersion") or model or "")
-    wire_format, operation = next(
-        ((fmt, op) for key, fmt, op in SHAPES if key in response), ("openai.chat", "completion")
-    )
-    provider = str(response.get("custom_llm_provider") or "") or PROVIDER_OF_FORMAT[wire_format.partition(".")[0]]
-    route = Route(provider=provider or "openai", operation=operation, wire_format=wire_format)
-    from pydantic_core import to_json
-
-    body = to_json(dict(response), serialize_unknown=True)
-    reading = wire.read(route, Sent(content={"model": name}), Received(status=200, body=body))
-    return book.price(
-        PriceQuery(
-            provider=provider,
-            models=tuple(dict.fromkeys(m for m in (reading.response_model, name, model) if m)),
-            usage=reading.usage,
-            operation=operation,
-            at=time.time(),
-            service_tier=reading.service_tier,
-            reported_cost=reading.reported_cost,
-        )
-    )

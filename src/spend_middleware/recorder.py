@@ -23,8 +23,8 @@ from spend_middleware.attribution import (
     presented_key,
 )
 from spend_middleware.call import Attribution, Call, Status, UsageSource, new_call_id
-from spend_middleware.interception.exchange import Answer, Exchange
 from spend_middleware.headers import cost_headers
+from spend_middleware.interception.exchange import Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, base_of, measure, price_again
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.record import row_of, started_row_of
@@ -203,7 +203,9 @@ class Recorder:
             if key in self._warned or len(self._warned) > 10_000:
                 return
             self._warned.add(key)
-        log.warning("Unpriced: calls to %s/%s have no cost (%s).", call.provider, call.model, call.cost.reason)
+        log.warning(
+            "Unpriced: calls to %s/%s have no cost (%s).", call.provider, call.model, call.cost.reason
+        )
 
     # -- who asked
 
@@ -229,7 +231,9 @@ class Recorder:
         if found.trace_id is None and (trace_id := self._telemetry.trace_id()):
             changes["trace_id"] = trace_id
         if found.end_user and (settings.disable_end_user_cost_tracking or settings.hash_end_users):
-            changes["end_user"] = None if settings.disable_end_user_cost_tracking else hash_key(found.end_user)
+            changes["end_user"] = (
+                None if settings.disable_end_user_cost_tracking else hash_key(found.end_user)
+            )
         return dataclasses.replace(found, **changes) if changes else found
 
     def _rewrite(self, exchange: Exchange, content: Mapping[str, Any], route: Route) -> None:
@@ -242,7 +246,9 @@ class Recorder:
         if changed is not None:
             exchange.new_body = request.encode(changed)
 
-    def _started(self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened) -> dict[str, Any]:
+    def _started(
+        self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened
+    ) -> dict[str, Any]:
         model = content.get("model")
         return started_row_of(
             Call(

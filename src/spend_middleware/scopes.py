@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping
 from contextvars import Token
 from typing import Any, TypeVar
 
-from spend_middleware.attribution import Scope, clean_metadata, clean_name, clean_tags, current_scope, hash_key, merge
+from spend_middleware.attribution import (
+    Scope,
+    clean_metadata,
+    clean_name,
+    clean_tags,
+    current_scope,
+    hash_key,
+    merge,
+)
 from spend_middleware.call import Attribution, Tally
 
 F = TypeVar("F", bound=Callable[..., Any])

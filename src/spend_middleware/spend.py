@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -20,8 +21,9 @@ from spend_middleware.errors import ConfigurationError
 from spend_middleware.estimator import BackgroundEstimator
 from spend_middleware.headers import tally_headers
 from spend_middleware.inbound import InboundScope, KeyHolder, RawHeaders, attribution_of, key_in, of_holder
+from spend_middleware.metering import price_response
+from spend_middleware.operations import recorded_call
 from spend_middleware.pricing.book import PriceBook
-from spend_middleware.operations import price_response, recorded_call, reprice
 from spend_middleware.recorder import Gate, Recorder
 from spend_middleware.scopes import Tag, said_by
 from spend_middleware.settings import Settings
@@ -98,7 +100,7 @@ class Spend:
         if self._book is None:
             with self._lock:
                 if self._book is None:
-                    self._book = PriceBook.from_settings(self.settings)
+                    self._book = _book_of(self.settings)
         return self._book
 
     @property
@@ -154,7 +156,8 @@ class Spend:
         from spend_middleware.interception import clients
 
         self.start()
-        return clients.wrap_transport(inner, self.recorder)
+        wrapped: T = clients.wrap_transport(inner, self.recorder)
+        return wrapped
 
     # -- who pays
 
@@ -194,8 +197,8 @@ class Spend:
         return Tag(said, self.settings.max_tags)
 
     def _said(self, tags: Sequence[object], *, api_key: str | None, **names: Any) -> Attribution:
-        bounds = {"max_tags": self.settings.max_tags, "max_tag_length": self.settings.max_tag_length}
-        said = said_by(tuple(tags), api_key=api_key, **names, **bounds)
+        names |= {"max_tags": self.settings.max_tags, "max_tag_length": self.settings.max_tag_length}
+        said = said_by(tuple(tags), api_key=api_key, **names)
         if said.key_hash is None:
             return said
         holder = self._holder_now(said.key_hash)
@@ -240,7 +243,11 @@ class Spend:
     def _inbound_scope(
         self, headers: RawHeaders, client: str | None, holder: KeyHolder | None, *, trusted: bool = False
     ) -> Scope:
-        good = holder is not None and not holder.blocked and not (holder.expires_at and holder.expires_at < time.time())
+        good = (
+            holder is not None
+            and not holder.blocked
+            and not (holder.expires_at and holder.expires_at < time.time())
+        )
         trusted = trusted or good or self.settings.trust_client_headers
 
         def resolve() -> Attribution:
@@ -261,7 +268,7 @@ class Spend:
     def _failed(self, message: str) -> None:
         self._failures += 1
         if self._failures == 1:
-            log.warning(message, exc_info=True)
+            log.warning("%s Further failures are only counted.", message, exc_info=sys.exception())
 
     # -- prices
 
@@ -356,7 +363,9 @@ class Spend:
             What changes: the number of calls, the sums before and after, and the difference of each model.
         """
         self.flush()
-        return reprice(self.store, self.prices, since=since, until=until, model=model, dry_run=dry_run, who=who, why=why)
+        return reprice(
+            self.store, self.prices, since=since, until=until, model=model, dry_run=dry_run, who=who, why=why
+        )
 
     def verify(self, repair: bool = False) -> Any:
         """Compare rollups with rows, and journal with database; name each difference, and mend it on request."""
@@ -394,7 +403,7 @@ class Spend:
             self._directory.close()
         self.store.close(timeout)
 
-    async def aclose(self, timeout: float = 5.0) -> None:
+    async def aclose(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109
         """Do what `close` does without blocking the event loop."""
         await asyncio.to_thread(self.close, timeout)
 
@@ -420,6 +429,17 @@ def _settings(knobs: dict[str, Any]) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"Setting {name!r}: {first['msg']}.") from None
+
+
+def _book_of(settings: Settings) -> PriceBook:
+    book = PriceBook(
+        discounts=settings.cost_discount_config,
+        margins=settings.cost_margin_config,
+        base_models=settings.base_models,
+    )
+    if settings.model_prices:
+        book.register(settings.model_prices)
+    return book
 
 
 def _warn_of_weak_key(key: str | None) -> None:
