@@ -14,6 +14,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
+from spend_middleware.store.engine import WRITES
 from spend_middleware.store.entities import (
     Limited,
     SpendBudget,
@@ -116,7 +117,7 @@ class Directory:
 
         Writers stand in line at the counter's row, so what one of them has checked holds until it commits.
         """
-        with Session(self._engine, expire_on_commit=False) as session:
+        with Session(self._engine.execution_options(**{WRITES: True}), expire_on_commit=False) as session:
             now = self.now()
             self._bump(session, now)
             yield Desk(session, now, self.zone, actor)

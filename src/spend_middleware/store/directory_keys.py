@@ -253,7 +253,7 @@ def find(
     sort_by: str = "created_at",
     descending: bool = True,
     offset: int,
-    limit: int,
+    limit: int | None,
 ) -> tuple[list[SpendKey], int]:
     """Return one page of keys in a stable order, and how many match in all."""
     chosen = _chosen(desk, query)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("spend_middleware.store")
 
 VERSION_TABLE = "spend_schema_version"
-REVISIONS: tuple[str, ...] = ("0001",)
+REVISIONS: tuple[str, ...] = ("0001", "0002")
 """Every revision, oldest first, so that the usual start need not import Alembic to know that nothing is due."""
 
 # Any number will do as long as all versions of this package share it ("spend" in ASCII).
