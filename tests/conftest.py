@@ -1,0 +1,67 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import databases
+import pytest
+
+from spend_middleware.settings import Settings
+from spend_middleware.store.store import Store
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep each test away from this machine's own settings and state."""
+    for name in ("DATABASE_URL", "SPEND_DATABASE_URL", "SPEND_MASTER_KEY", "LITELLM_MASTER_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database; the test runs once on SQLite and once on PostgreSQL."""
+    with databases.database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> Callable[..., Settings]:
+    """Makes settings for a database, with the journal in the test's own folder."""
+
+    def make(url: str, **knobs: Any) -> Settings:
+        return Settings(
+            database_url=url, **{"journal_dir": tmp_path / "journal", "batch_seconds": 0.01, **knobs}
+        )
+
+    return make
+
+
+@pytest.fixture
+def new_store(database_url: str, settings_for: Callable[..., Settings]) -> Iterator[Callable[..., Store]]:
+    """Makes stores on the test's database, closed afterwards."""
+    made: list[Store] = []
+
+    def make(**knobs: Any) -> Store:
+        store = Store(settings_for(database_url, **knobs))
+        made.append(store)
+        store.start()
+        return store
+
+    yield make
+    for store in made:
+        store.close()
+
+
+@pytest.fixture
+def store(new_store: Callable[..., Store]) -> Store:
+    """A started store on an empty database."""
+    return new_store()

@@ -1,0 +1,36 @@
+"""Rows for the store's tests."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from spend_middleware.call import new_call_id
+
+NOON = 1_795_435_200_000_000
+"""2026-11-23 12:00 UTC in microseconds."""
+
+
+def row(**columns: Any) -> dict[str, Any]:
+    """Return a finished call; `tags` may be given as a list."""
+    tags = columns.pop("tags", ())
+    start = columns.get("start_time", NOON)
+    plain = {
+        "id": new_call_id(start / 1e6),
+        "call_type": "completion",
+        "provider": "openai",
+        "model": "gpt-4o-mini-2024-07-18",
+        "model_group": "gpt-4o-mini",
+        "endpoint": "/v1/chat/completions",
+        "spend": 1_234_567,
+        "prompt_tokens": 11,
+        "completion_tokens": 7,
+        "total_tokens": 18,
+        "start_time": start,
+        "end_time": start + 1_500_000,
+        "status": "success",
+        "usage_source": "reported",
+        "pricing_status": "priced",
+        "request_tags": json.dumps(list(tags)),
+    }
+    return {**plain, **columns}
