@@ -22,7 +22,7 @@ from spend_middleware.wire import (
     responses,
     videos,
 )
-from spend_middleware.wire.gateways import told_by_headers
+from spend_middleware.wire.gateways import looks_like_one, told_by_headers
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.table import recognise
 
@@ -54,7 +54,10 @@ _logger = logging.getLogger("spend_middleware.wire")
 def read(route: Route, sent: Sent, received: Received) -> Reading:
     """Return what an answer says; an answer that its reader cannot read is a Reading without usage."""
     try:
-        return told_by_headers(route, received, READERS[route.wire_format](route, sent, received))
+        reading = READERS[route.wire_format](route, sent, received)
+        if not route.certain and reading.usage is None and not looks_like_one(received):
+            reading.billable = False
+        return told_by_headers(route, received, reading)
     except Exception as error:
         _logger.debug("unreadable answer", exc_info=True)
         return Reading(usage_note=f"unreadable: {type(error).__name__}")

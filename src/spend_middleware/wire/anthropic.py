@@ -16,7 +16,6 @@ from spend_middleware.wire.values import count, listing, mapping, string, traits
 _START_MARKERS = (b'"message_start"',)
 _END_MARKERS = (b'"type":"message_delta"', b'"type": "message_delta"')
 _ERROR_MARKERS = (b'"type":"error"', b'"type": "error"')
-_LOOKS_LIKE = ("content", "usage", "error", "type", "completion")
 
 
 def read_messages(route: Route, sent: Sent, received: Received) -> Reading:
@@ -32,8 +31,6 @@ def read_messages(route: Route, sent: Sent, received: Received) -> Reading:
     if document.get("type") == "error" or document.get("error"):
         reading.error_type = error_word(document) or "error"
     if reading.usage is None:
-        if not route.certain and not any(name in document for name in _LOOKS_LIKE):
-            reading.billable = False
         reading.visible_text = lambda: _text_of(document)
     return reading
 

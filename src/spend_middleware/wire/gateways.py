@@ -58,6 +58,27 @@ def _stated_by_litellm(headers: Mapping[str, str]) -> Decimal | None:
     return amount(headers.get("x-litellm-response-cost")) or None
 
 
+# Words that answers of LLM APIs have, whichever family they are of.
+_LLM_WORDS = (
+    b'"choices"',
+    b'"usage',
+    b'"embedding',
+    b'"output"',
+    b'"object"',
+    b'"results"',
+    b'"eval_count"',
+    b'"message"',
+)
+
+
+def looks_like_one(received: Received) -> bool:
+    """Return whether an answer reads like one of an LLM API, for paths that other services have as well."""
+    if received.status >= 400:
+        return False
+    head = received.body[:4096]
+    return any(word in head for word in _LLM_WORDS) or b'"usage' in received.body[-4096:]
+
+
 def told_by_headers(route: Route, received: Received, reading: Reading) -> Reading:
     """Return the reading with what the headers of gateways and routers say; most answers are returned as they are."""
     headers = received.headers
@@ -74,7 +95,7 @@ def told_by_headers(route: Route, received: Received, reading: Reading) -> Readi
         )
     elif route.price_provider:
         reading.price_provider = route.price_provider
-    elif route.gateway or not route.local:
+    elif route.gateway or (route.provider.startswith("custom_") and not route.local):
         named = headers.get("x-portkey-provider") or headers.get("x-gateway-provider") or ""
         reading.price_provider = UPSTREAMS.get(named) or vendor_of(model)
     return reading

@@ -51,8 +51,6 @@ def read_generate(route: Route, sent: Sent, received: Received) -> Reading:
     document = mapping(document)
     reading = _of_chunk(route, sent, document, document if document.get("error") else None)
     if reading.usage is None:
-        if not route.certain and not any(name in document for name in _LOOKS_LIKE):
-            reading.billable = False
         reading.visible_text = lambda: _text_of(document)
     return reading
 

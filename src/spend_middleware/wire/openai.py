@@ -23,7 +23,6 @@ Counter = Callable[[Mapping[str, Any]], Usage]
 USAGE_MARKERS = (b'"usage":{', b'"usage": {')
 _FINISH_MARKERS = (b'"finish_reason":"', b'"finish_reason": "')
 ERROR_MARKERS = (b'"error":{', b'"error": {', b'"error":"', b'"error": "')
-_LOOKS_LIKE = ("choices", "usage", "error", "object", "data", "output", "detail")
 
 
 def document_of(received: Received) -> Any:
@@ -88,8 +87,6 @@ def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Re
     if document.get("error"):
         reading.error_type = error_word(document) or "error"
     if reading.usage is None:
-        if not route.certain and not any(name in document for name in _LOOKS_LIKE):
-            reading.billable = False
         reading.visible_text = lambda: _text_of(document)
     return reading
 
@@ -128,8 +125,6 @@ def _streamed(route: Route, sent: Sent, body: bytes, counter: Counter) -> Readin
     if broken is not None:
         reading.error_type = error_word(broken) or "error"
     if reading.usage is None:
-        if not route.certain and not last:
-            reading.billable = False
         reading.visible_text = lambda: "".join(map(_delta_text, sse.objects(body)))
     return reading
 

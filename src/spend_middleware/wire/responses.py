@@ -31,7 +31,6 @@ _LAST_EVENTS = (
     b'"type":"response.failed"',
     b'"type": "response.failed"',
 )
-_LOOKS_LIKE = ("output", "usage", "error", "object", "status", "detail")
 
 
 def read_responses(route: Route, sent: Sent, received: Received) -> Reading:
@@ -68,8 +67,6 @@ def _of_response(route: Route, sent: Sent, response: Mapping[str, Any]) -> Readi
         reading.error_type = error_word(response) or "error"
     _timing(reading, route, response, status)
     if reading.usage is None:
-        if not route.certain and not any(name in response for name in _LOOKS_LIKE):
-            reading.billable = False
         reading.visible_text = lambda: _text_of(response)
     return reading
 

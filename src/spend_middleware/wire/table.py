@@ -168,7 +168,9 @@ def _elsewhere(method: str, host: str, name: str, path: str) -> Route | None:
         if found is None:
             continue
         provider = _FAMILY_PROVIDERS[family]
-        if gateway is None and _on_port(host, "11434"):
+        # The port that Ollama listens on, as it is delivered.
+        on_ollama = gateway is None and host.endswith(":11434")
+        if on_ollama:
             provider = "ollama"
         row = Host(
             gateway or provider,
@@ -183,7 +185,7 @@ def _elsewhere(method: str, host: str, name: str, path: str) -> Route | None:
             price_provider=upstream,
             gateway=gateway is not None,
             local=gateway is None and _is_local(name),
-            certain=found[0].certain or gateway is not None or upstream is not None,
+            certain=found[0].certain or gateway is not None or upstream is not None or on_ollama,
         )
     return None
 
@@ -276,10 +278,6 @@ def _region_of_openai(name: str) -> str | None:
     # eu.api.openai.com and us.api.openai.com process data in that region, at a higher price.
     # https://platform.openai.com/docs/guides/your-data
     return name.partition(".")[0] if name.endswith(".api.openai.com") else None
-
-
-def _on_port(host: str, port: str) -> bool:
-    return host.endswith(f":{port}")
 
 
 def _is_local(name: str) -> bool:
