@@ -40,7 +40,7 @@ NOBODY = Attribution()
 class Scope:
     """One surrounding block: an inbound request or a `spend.tag(...)`, with what it says and what was spent in it."""
 
-    __slots__ = ("attribution", "opened", "request_id", "tally")
+    __slots__ = ("attribution", "opened", "parent", "request_id", "tally")
 
     def __init__(
         self, attribution: Attribution, parent: Scope | None = None, request_id: str | None = None
@@ -48,7 +48,15 @@ class Scope:
         self.attribution = attribution
         self.tally: Tally = Tally(parent.tally if parent is not None else None)
         self.request_id: str | None = request_id or (parent.request_id if parent is not None else None)
+        self.parent = parent
         self.opened = 0
+
+    def open(self) -> None:
+        """Note, here and in every enclosing scope, that a call goes out."""
+        scope: Scope | None = self
+        while scope is not None:
+            scope.opened += 1
+            scope = scope.parent
 
 
 current_scope: ContextVar[Scope | None] = ContextVar("spend_scope", default=None)

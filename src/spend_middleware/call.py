@@ -314,7 +314,8 @@ class Tally:
     @property
     def cost(self) -> Decimal:
         """The exact USD sum of the priced calls so far."""
-        return from_pico(self._pico)
+        amount = from_pico(self._pico).normalize(EXACT)
+        return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1))  # type: ignore[operator]
 
     @property
     def calls(self) -> tuple[Call, ...]:

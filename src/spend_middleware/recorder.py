@@ -129,7 +129,7 @@ class Recorder:
         if content is not None and exchange.request_body:
             self._rewrite(exchange, content, route)
         if scope is not None:
-            scope.opened += 1
+            scope.open()
         if self._gate is not None:
             exchange.answer = self._gate(attribution, route, content or {})
             opened.refused = exchange.answer is not None
