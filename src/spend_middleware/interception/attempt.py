@@ -112,7 +112,7 @@ class Wire:
         """Take the head of the answer."""
         self.mark.clear()
         with _answering:
-            headers = decode_headers(response.headers.raw)
+            headers = decode_headers(response.headers)
             for attempt in self.attempts:
                 attempt.exchange.begin(response.status_code, headers)
 
@@ -128,7 +128,7 @@ class Wire:
     def _record(self, response: Response, content: bytes) -> None:
         for attempt in self.attempts:
             attempt.exchange.take(content)
-            append(response.headers, attempt.finish(Outcome.COMPLETE))
+            append(response, attempt.exchange.headers, attempt.finish(Outcome.COMPLETE))
 
     def tee(self, response: Response, tee: Callable[[Any, Attempt], Any]) -> None:
         """Watch a body that the caller will read; one that was read already is recorded at once."""
@@ -139,7 +139,7 @@ class Wire:
         for attempt in self.attempts:
             attempt.exchange.streamed = True
             with _answering:
-                append(response.headers, attempt.observer.answered(attempt.exchange))
+                append(response, attempt.exchange.headers, attempt.observer.answered(attempt.exchange))
             response.stream = tee(response.stream, attempt)
 
     def reads_ahead(self, response: Response) -> bool:
@@ -148,9 +148,10 @@ class Wire:
         A transport is not told whether its caller wants a stream; an answer of these types is read whole by all.
         Gemini streams a JSON array, and says so in its path.
         """
-        if not response.headers.get("content-type", "").startswith(WHOLE) or _content(response) is not None:
+        exchange = self.attempts[0].exchange
+        if not exchange.headers.get("content-type", "").startswith(WHOLE) or _content(response) is not None:
             return False
-        return "stream" not in self.attempts[0].exchange.url.partition("?")[0].lower()
+        return "stream" not in exchange.url.partition("?")[0].lower()
 
     def put_back(
         self, response: Response, read: ReadAhead, replay: Callable[[Any, ReadAhead], Any], tee: Any
@@ -162,9 +163,8 @@ class Wire:
             return
         outcome = Outcome.COMPLETE if read.error is None else Outcome.BROKEN
         for attempt in self.attempts:
-            for chunk in read.chunks:
-                attempt.exchange.feed(chunk)
-            append(response.headers, attempt.finish(outcome, read.error))
+            attempt.exchange.adopt(read.chunks)
+            append(response, attempt.exchange.headers, attempt.finish(outcome, read.error))
 
 
 def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> Wire | None:
@@ -202,28 +202,59 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
 
 
 def _exchange(route: object, request: Any) -> Exchange:
-    headers = decode_headers(request.headers.raw)
-    exchange = Exchange(route, request.method, str(request.url), headers, _json_body(request))
-    exchange.request_form = _form(request)
+    headers = decode_headers(request.headers)
+    body = _body(request)
+    exchange = Exchange(route, request.method, str(request.url), headers, _json(body))
+    if body is None:
+        exchange.request_form = _form(request)
     return exchange
 
 
-def decode_headers(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """Return names in lower case and values of raw headers."""
-    # One decode of all is several times faster than one of each.
-    text = b"\n".join([part for pair in raw for part in pair]).decode("latin-1").split("\n")
-    if len(text) != 2 * len(raw):
-        return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw]
-    return list(zip(map(str.lower, text[::2]), text[1::2], strict=True))
+class _Names(dict[bytes, str]):
+    """Header names as text; they are few, and a look-up is several times faster than decoding."""
+
+    def __missing__(self, name: bytes) -> str:
+        text = name.decode("latin-1")
+        if len(self) < 1000:
+            self[name] = text
+        return text
 
 
-def _json_body(request: Any) -> bytes | None:
+_names = _Names()
+
+
+def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
+    """Give name, name in lower case and value of each header: the list inside of both libraries' headers.
+
+    Their public methods look through all headers again for each one. Another version's headers are read through them.
+    """
+    inside = getattr(headers, "_list", None)
+    if type(inside) is list and inside and len(inside[0]) == 3:
+        return inside
+    return [(name, name.lower(), value) for name, value in headers.raw]
+
+
+def decode_headers(headers: Headers) -> dict[str, str]:
+    """Return headers by name in lower case; of one that stands there more than once, all values."""
+    found: dict[str, str] = {}
+    for _, lower, value in _entries(headers):
+        name, text = _names[lower], value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
+
+
+def _body(request: Any) -> bytes | None:
+    """Give a body that is in memory; None for an upload or a stream, which is never buffered."""
     try:
         body: bytes = request.content
     except Exception:
-        # RequestNotRead of either library: an upload or a stream, which is never buffered.
+        # RequestNotRead, of either library.
         return None
-    return body if body[:1] == b"{" or body.lstrip()[:1] in (b"{", b"[") else None
+    return body
+
+
+def _json(body: bytes | None) -> bytes | None:
+    return body if body and (body[:1] == b"{" or body.lstrip()[:1] in (b"{", b"[")) else None
 
 
 def _form(request: Any) -> Mapping[str, str] | None:
@@ -271,10 +302,8 @@ def _rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
             value = b"identity"
         headers.append((name, value))
     if body is None:
-        try:
-            body = request.content
-        except Exception:
-            # Not read, as above: the stream goes into the copy as it is.
+        body = _body(request)
+        if body is None:
             return library.request(
                 request.method,
                 request.url,
@@ -287,13 +316,22 @@ def _rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
     )
 
 
-def append(headers: Headers, added: Sequence[tuple[str, str]]) -> None:
+def append(response: Response, present: Mapping[str, str], added: Sequence[tuple[str, str]]) -> None:
     """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays."""
+    if not added:
+        return
     with _answering:
+        entries = _entries(response.headers)
+        inside = entries is getattr(response.headers, "_list", None)
         for name, value in added:
-            # Setting a name that is not there appends it and leaves all others, also double ones, in place.
-            if name not in headers:
-                headers[name] = value
+            if name in present:
+                continue
+            if inside:
+                raw = name.encode("latin-1")
+                entries.append((raw, raw, value.encode("latin-1")))
+            else:
+                # Setting a name that is not there appends it and leaves all others, also double ones, in place.
+                response.headers[name] = value
 
 
 def _content(response: Any) -> bytes | None:

@@ -25,7 +25,7 @@ class Kept:
         self._tail_size = 0
         self.room = limit
         self.head: list[bytes] = []
-        self.tail: deque[bytes] = deque()
+        self.tail: deque[bytes] | None = None
         self.lost = 0
 
     def add(self, chunk: bytes) -> None:
@@ -38,31 +38,33 @@ class Kept:
 
     def overflow(self, chunk: bytes) -> None:
         """Take a chunk for which `room` (already lowered) was not enough."""
-        if not self.tail:
-            self._halve()
-        self.tail.append(chunk)
+        tail = self.tail
+        if tail is None:
+            tail = self.tail = self._halve()
+            self._tail_size = sum(map(len, tail))
+        tail.append(chunk)
         self._tail_size += len(chunk)
-        while self._tail_size - len(self.tail[0]) >= self._limit // 2:
-            gone = len(self.tail.popleft())
+        while self._tail_size - len(tail[0]) >= self._limit // 2:
+            gone = len(tail.popleft())
             self._tail_size -= gone
             self.lost += gone
 
-    def _halve(self) -> None:
-        """Let half of the head become the tail's beginning, so that both ends stay within the limit together."""
+    def _halve(self) -> deque[bytes]:
+        """Take the second half off the head, so that both ends stay within the limit together."""
         size = 0
         for index, chunk in enumerate(self.head):
             size += len(chunk)
             if size > self._limit // 2:
-                self.tail.extend(self.head[index:])
+                rest = deque(self.head[index:])
                 del self.head[index:]
-                self._tail_size = sum(map(len, self.tail))
-                return
+                return rest
+        return deque()
 
     def join(self) -> bytes:
         """Return what is kept as one piece."""
-        if not self.tail:
+        if self.tail is None:
             return self.head[0] if len(self.head) == 1 else b"".join(self.head)
-        return b"".join(self.head) + b"".join(self.tail)
+        return b"".join((*self.head, *self.tail))
 
 
 class Decoder(Protocol):
@@ -185,7 +187,7 @@ def decoded(kept: Kept, encoding: str, limit: int) -> tuple[bytes, bool]:
     codings = [name for name in (part.strip().lower() for part in encoding.split(",")) if name]
     out = Kept(limit)
     # Bytes after a gap cannot be decoded.
-    source: Iterable[bytes] = kept.head if kept.lost else (*kept.head, *kept.tail)
+    source: Iterable[bytes] = kept.head if kept.lost else (*kept.head, *(kept.tail or ()))
     decoders: list[Decoder] = []
     try:
         for name in reversed(codings):

@@ -12,6 +12,9 @@ from spend_middleware.interception.body import Kept, decoded
 MAX_BODY_BYTES = 16 << 20
 
 
+_NOTHING = Kept(0)
+
+
 class Outcome(StrEnum):
     """How the body of an answer ended."""
 
@@ -39,7 +42,7 @@ class Exchange:
         route: What the observer recognised.
         method: The HTTP method.
         url: The whole URL; its query may hold a key.
-        request_headers: Name (lower case) and value of each request header.
+        request_headers: The request's headers, by name in lower case.
         request_body: The body when it is JSON and was in memory already; None for uploads and streams.
     """
 
@@ -75,7 +78,7 @@ class Exchange:
         route: object,
         method: str,
         url: str,
-        request_headers: Sequence[tuple[str, str]],
+        request_headers: Mapping[str, str],
         request_body: bytes | None,
     ) -> None:
         self.route = route
@@ -97,17 +100,17 @@ class Exchange:
         self.state: object = None
         # -- set while the answer comes in
         self.status: int | None = None
-        self.headers: Sequence[tuple[str, str]] = ()
+        self.headers: Mapping[str, str] = {}
         self.streamed = False
         self.first_byte: float | None = None
         self.ended: float | None = None
-        self.kept = Kept(MAX_BODY_BYTES)
+        self.kept = _NOTHING
         self.outcome: Outcome | None = None
         self.error: str | None = None
         self._content: bytes | None = None
         self._whole = True
 
-    def begin(self, status: int, headers: Sequence[tuple[str, str]]) -> None:
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers of the answer."""
         self.status = status
         self.headers = headers
@@ -118,6 +121,11 @@ class Exchange:
         if self.first_byte is None:
             self.first_byte = time.time()
         self.kept.add(chunk)
+
+    def adopt(self, chunks: list[bytes]) -> None:
+        """Take a whole body that is within the limit, as it is on the wire."""
+        self.kept.head = chunks
+        self.first_byte = time.time()
 
     def take(self, content: bytes) -> None:
         """Take a body that the client has read and decoded already."""
@@ -139,7 +147,7 @@ class Exchange:
     def content(self) -> bytes:
         """Return the answer's body with its content encoding taken off; of a damaged one, what could be decoded."""
         if self._content is None:
-            encoding = next((value for name, value in self.headers if name == "content-encoding"), "")
+            encoding = self.headers.get("content-encoding")
             if encoding:
                 self._content, self._whole = decoded(self.kept, encoding, self.max_body_bytes)
             else:

@@ -45,7 +45,7 @@ class Tee(Around):
         """Give the filter, made safe; none for an encoded body, whose bytes it could not read."""
         exchange = self._attempt.exchange
         wanted = exchange.filter
-        if wanted is None or any(name == "content-encoding" for name, _ in exchange.headers):
+        if wanted is None or "content-encoding" in exchange.headers:
             return None
 
         def safe(chunk: bytes) -> bytes:
@@ -62,12 +62,13 @@ class SyncTee(Tee):
     def __iter__(self) -> Iterator[bytes]:
         exchange, strain = self._attempt.exchange, self._strain()
         kept = exchange.kept
-        append, room = kept.head.append, kept.room
+        append, room, first = kept.head.append, kept.room, exchange.first_byte is None
         try:
             if self._iterator is None:
                 self._iterator = iter(self._source)
             for chunk in self._iterator:
-                if exchange.first_byte is None:
+                if first:
+                    first = False
                     exchange.first_byte = time.time()
                 room -= len(chunk)
                 if room >= 0:
@@ -104,12 +105,13 @@ class AsyncTee(Tee):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange, strain = self._attempt.exchange, self._strain()
         kept = exchange.kept
-        append, room = kept.head.append, kept.room
+        append, room, first = kept.head.append, kept.room, exchange.first_byte is None
         try:
             if self._iterator is None:
                 self._iterator = aiter(self._source)
             async for chunk in self._iterator:
-                if exchange.first_byte is None:
+                if first:
+                    first = False
                     exchange.first_byte = time.time()
                 room -= len(chunk)
                 if room >= 0:
@@ -184,6 +186,10 @@ class SyncReplay(Replay):
     """A replay for sync clients."""
 
     def __iter__(self) -> Iterator[bytes]:
+        read = self._read
+        return iter(read.chunks) if read.rest is None and read.error is None else self._broken()
+
+    def _broken(self) -> Iterator[bytes]:
         yield from self._read.chunks
         if self._read.rest is not None:
             yield from self._read.rest
