@@ -137,8 +137,6 @@ def measure(
     reading = wire.read(route, sent, received)
     if not reading.billable or (route.follow_up and reading.once_key is None):
         return [], reading
-    if not route.certain and reading.usage is None and not reading.stream and reading.response_model is None:
-        return [], reading  # It only looked like an LLM call; the answer shows that it was none.
     calls = [_call(exchange, route, sent, reading, book, attribution, attempt)]
     calls.extend(_call(exchange, route, sent, more, book, attribution, attempt) for more in reading.more)
 

@@ -184,7 +184,9 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
         with _recognising:
             url = request.url
             path = url.raw_path.partition(b"?")[0].decode("latin-1")
-            route = observer.recognise(request.method, url.host, path)
+            # With the port: it tells Ollama from others, and the user's own rows may name it.
+            host = url.host if url.port is None else f"{url.host}:{url.port}"
+            route = observer.recognise(request.method, host, path)
             if route is not None:
                 with _opening:
                     exchange = _exchange(route, request)
