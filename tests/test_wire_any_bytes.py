@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import re
 from typing import Any
-from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aws_frames import chunk_of, frame_of
 from spend_middleware.wire import READERS, Received, Route, Sent
 
 # Words that readers look for, so that made-up answers reach the rules behind them.
@@ -63,23 +62,17 @@ HEADERS = (
 )
 
 
-def frame(kind: str, body: bytes) -> bytes:
-    name, value = b":event-type", kind.encode()
-    headers = bytes([len(name)]) + name + b"\x07" + len(value).to_bytes(2) + value
-    prelude = (16 + len(headers) + len(body)).to_bytes(4) + len(headers).to_bytes(4)
-    whole = prelude + crc32(prelude).to_bytes(4) + headers + body
-    return whole + crc32(whole).to_bytes(4)
-
-
 def spellings(value: Any) -> list[bytes]:
     """The same value as each kind of body that providers send."""
     text = json.dumps(value).encode()
-    wrapped = json.dumps({"bytes": base64.b64encode(text).decode()}).encode()
     return [
         text,
         b"event: message-end\ndata: " + text + b"\n\ndata: [DONE]\n\n",
         text + b"\n" + text + b"\n",
-        frame("metadata", text) + frame("chunk", wrapped) + frame("trace", text) + frame("PayloadPart", text),
+        frame_of("metadata", text)
+        + chunk_of(value)
+        + frame_of("trace", text)
+        + frame_of("PayloadPart", text),
         b"[" + text + b"]",
     ]
 

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
-from zlib import crc32
 
 import pytest
 
-from spend_middleware.wire import READERS, Reading, Received, Route, Sent
-
-
-def frame_of(kind: str, body: Any, message_type: str = "event") -> bytes:
-    name = ":event-type" if message_type == "event" else ":exception-type"
-    text = json.dumps(body).encode()
-    headers = b"".join(
-        bytes([len(key)]) + key.encode() + b"\x07" + len(value).to_bytes(2) + value.encode()
-        for key, value in ((name, kind), (":message-type", message_type))
-    )
-    prelude = (16 + len(headers) + len(text)).to_bytes(4) + len(headers).to_bytes(4)
-    whole = prelude + crc32(prelude).to_bytes(4) + headers + text
-    return whole + crc32(whole).to_bytes(4)
-
-
-def chunk_of(content: Any) -> bytes:
-    return frame_of("chunk", {"bytes": base64.b64encode(json.dumps(content).encode()).decode(), "p": "abc"})
+import wire_reads
+from aws_frames import chunk_of, frame_of
+from spend_middleware.wire import Reading
 
 
 def read(
-    wire_format: str,
-    body: Any,
-    *,
-    sent: dict[str, Any] | None = None,
-    headers: dict[str, str] | None = None,
-    model: str | None = "us.anthropic.claude-x-v1:0",
-    status: int = 200,
+    wire_format: str, body: Any, *, model: str | None = "us.anthropic.claude-x-v1:0", **more: Any
 ) -> Reading:
-    route = Route(provider="bedrock", operation="completion", wire_format=wire_format, model=model)
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    kind = "application/vnd.amazon.eventstream" if isinstance(body, bytes) else "application/json"
-    received = Received(status=status, headers={"content-type": kind, **(headers or {})}, body=content)
-    return READERS[wire_format](route, Sent(content=sent), received)
+    return wire_reads.read(wire_format, body, provider="bedrock", model=model, **more)
 
 
 def counts(reading: Reading) -> tuple[int, int, int, int, int]:

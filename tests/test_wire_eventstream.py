@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from zlib import crc32
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aws_frames import closed, frame_of
 from spend_middleware.wire.eventstream import Frames
 
-
-def frame_of(kind: str, body: bytes, message_type: str = "event") -> bytes:
-    name = ":event-type" if message_type == "event" else ":exception-type"
-    headers = b"".join(
-        bytes([len(key)]) + key.encode() + b"\x07" + len(value).to_bytes(2) + value.encode()
-        for key, value in ((name, kind), (":message-type", message_type))
-    )
-    prelude = (16 + len(headers) + len(body)).to_bytes(4) + len(headers).to_bytes(4)
-    whole = prelude + crc32(prelude).to_bytes(4) + headers + body
-    return whole + crc32(whole).to_bytes(4)
-
-
-ONE, TWO, THREE = (frame_of("chunk", json.dumps({"n": n}).encode()) for n in (1, 2, 3))
+ONE, TWO, THREE = (frame_of("chunk", {"n": n}) for n in (1, 2, 3))
 
 
 def numbers(body: bytes) -> tuple[list[int], Frames]:
@@ -95,9 +81,7 @@ def test_headers_of_every_type_are_passed_over() -> None:
         b"\x09" + b"u" * 16,
     ]
     headers = b"".join(b"\1k" + kind for kind in kinds) + b"\1s\7\0\2ok"
-    prelude = (16 + len(headers)).to_bytes(4) + len(headers).to_bytes(4)
-    whole = prelude + crc32(prelude).to_bytes(4) + headers
-    frames = list(Frames(whole + crc32(whole).to_bytes(4)))
+    frames = list(Frames(closed(headers, b"")))
     assert [dict(frame.headers) for frame in frames] == [{"s": "ok"}]
 
 
