@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import databases
 import pytest
 
+import databases
 from spend_middleware.settings import Settings
 from spend_middleware.store.store import Store
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 
 import pytest
-from ledger_rows import NOON, row
 from sqlalchemy import text
 
+from ledger_rows import NOON, row
 from spend_middleware.store.rollups import ROLLUPS
 from spend_middleware.store.store import Store
 
@@ -151,6 +151,15 @@ def test_a_provisional_row_is_replaced_by_its_final_one(store: Store) -> None:
     store.append(row(id="a", spend=5))
     assert store.flush(10) == 0
     assert answer(store, "SELECT id, spend FROM spend_logs") == [("a", 5)]
+
+
+def test_closing_lets_provisional_rows_count_as_they_are(new_store: MakeStore) -> None:
+    store = new_store()
+    store.append(row(id="a", spend=3), provisional=True)
+    store.append(row(id="b", spend=4), provisional=True)
+    store.append(row(id="b", spend=5))
+    store.close()
+    assert answer(store, "SELECT id, spend FROM spend_logs ORDER BY id") == [("a", 3), ("b", 5)]
 
 
 def test_a_store_that_was_closed_takes_late_calls(store: Store) -> None:

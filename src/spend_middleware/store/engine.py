@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import uuid
@@ -96,15 +95,6 @@ class Address:
         """True for SQLite without a file."""
         name = self.url.database or ""
         return self.is_sqlite and (name in ("", ":memory:") or "mode=memory" in name or "vfs=memdb" in name)
-
-    @property
-    def key(self) -> str:
-        """A short name that is the same for every process on the same database; it holds no credential."""
-        url = self.url
-        host = url.host or url.query.get("host") or ""
-        return hashlib.sha256(f"{host}:{url.port or 5432}/{url.database}/{self.schema}".encode()).hexdigest()[
-            :16
-        ]
 
     def __str__(self) -> str:
         return self.url.render_as_string(hide_password=True)

@@ -350,6 +350,11 @@ class Journal:
         """Return how many provisional rows wait for their final one."""
         return len(self._provisional)
 
+    def provisional_paths(self) -> dict[str, Path]:
+        """Return the provisional rows that wait: call id and the segment that holds the row."""
+        with self.lock:
+            return {call_id: self._open[call_id].path for call_id in self._provisional}
+
     def spilled_rows(self) -> int:
         """Return how many rows are in the journal's files alone."""
         with self.lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pydantic_core import from_json
@@ -64,6 +64,24 @@ def finished_rows(path: Path, set_aside: SetAside) -> Iterator[Values]:
     for kind, _, values in read_segment(path, set_aside):
         if kind == ROW:
             yield values
+
+
+def provisional_rows(waiting: Mapping[str, Path], set_aside: SetAside) -> list[Values]:
+    """Return the provisional rows of calls, from the segments of a living process.
+
+    Args:
+        waiting: Call id and segment of each.
+        set_aside: Where damage goes.
+    """
+    found: dict[str, Values] = {}
+    for path in set(waiting.values()):
+        records = read_segment(path, set_aside)
+        found |= {
+            call_id: values
+            for kind, call_id, values in records
+            if kind == PROVISIONAL and waiting.get(call_id) == path
+        }
+    return list(found.values())
 
 
 def adopt(owner: Owner, write: Write, set_aside: SetAside) -> int:

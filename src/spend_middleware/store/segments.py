@@ -125,7 +125,8 @@ def prepare_folder(folder: Path) -> None:
     """
     if fcntl is None:
         raise OSError("this platform has no flock")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True, mode=0o700)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(13, "the journal's folder cannot be written to", str(folder))
 

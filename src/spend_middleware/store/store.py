@@ -16,10 +16,20 @@ from typing import TYPE_CHECKING, Any
 from spend_middleware.settings import Settings
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
-from spend_middleware.store.records import MARK, PROVISIONAL, ROW, UNMARK, encode_mark, encode_row, values_of
+from spend_middleware.store.places import journal_folder
+from spend_middleware.store.records import (
+    COLUMNS,
+    MARK,
+    PROVISIONAL,
+    ROW,
+    UNMARK,
+    encode_mark,
+    encode_row,
+    values_of,
+)
 from spend_middleware.store.segments import folder_bytes, prepare_folder
 from spend_middleware.store.setaside import SetAside
-from spend_middleware.store.writer import Writer, default_folder
+from spend_middleware.store.writer import Writer
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -87,7 +97,7 @@ class Store:
 
     def _usable_folder(self) -> Path | None:
         try:
-            folder = _journal_folder(self._settings)
+            folder = journal_folder(self._settings)
             if folder is None:
                 logger.warning(
                     "The database is in memory: so is the journal, and nothing survives this process."
@@ -117,11 +127,21 @@ class Store:
         if not self._ready or self._pid != os.getpid():
             return
         if self._writer.running:
+            self._settle_provisional()
             self.flush(timeout)
             self._writer.stop(timeout)
         self._journal.close()
         if self._database is not None:
             self._database.close()
+
+    def _settle_provisional(self) -> None:
+        """Let provisional rows count as they are: who closes knows that no better ones follow."""
+        waiting = self._journal.provisional_paths()
+        if waiting:
+            from spend_middleware.store.recovery import provisional_rows
+
+            for values in provisional_rows(waiting, self._set_aside):
+                self.append(dict(zip(COLUMNS, values, strict=True)))
 
     # -- recording
 
@@ -164,7 +184,7 @@ class Store:
         try:
             if self._ready and self._pid == os.getpid():
                 self._lane.put(UNMARK, call_id, call_id.encode(), None)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             logger.debug("A start mark was not taken back: %s", error)
 
     def _begin(self) -> None:
@@ -294,22 +314,6 @@ class Store:
             "degraded": self._lane.degraded,
             "last_error": writer.last_error or journal.last_error,
         }
-
-
-def _journal_folder(settings: Settings) -> Path | None:
-    """Return where the journal of a database is; None when the database is in memory."""
-    if settings.journal_dir is None and settings.database_url.startswith("sqlite"):
-        # Read by hand: SQLAlchemy takes half a second to import, and the first call shall not wait for it.
-        _, _, rest = settings.database_url.partition("://")
-        name = rest.partition("?")[0].removeprefix("/")
-        if name in ("", ":memory:") or "vfs=memdb" in rest or "mode=memory" in rest:
-            return None
-        return Path(f"{name.removeprefix('file:')}.journal").absolute()
-    if settings.journal_dir is not None:
-        return settings.journal_dir.absolute()
-    from spend_middleware.store.engine import Address
-
-    return default_folder(Address(settings.database_url, settings.database_schema).key)
 
 
 _stores: weakref.WeakSet[Store] = weakref.WeakSet()

@@ -9,7 +9,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spend_middleware.store.journal import Entry, Journal
@@ -313,10 +312,3 @@ class Writer:
             logger.error(
                 "The database cannot be written to: %s. Calls are kept %s meanwhile.", self.last_error, kept
             )
-
-
-def default_folder(key: str) -> Path:
-    """Return where the journal of a server database is by default: the platform's state folder."""
-    from platformdirs import user_state_path
-
-    return user_state_path("spend-middleware", appauthor=False) / key
