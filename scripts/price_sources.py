@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ PROVIDERS = {
     "aws": "bedrock", "databricks": "databricks", "github-copilot": "github_copilot", "ovhcloud": "ovhcloud",
     "baseten": "baseten",
 }  # fmt: skip
-EXTRA_PREFIXES = {"google": ("vertex_ai",)}
 
 # genai-prices' unit (USD per million) -> litellm's field (USD per one).
 FIELDS = {
@@ -59,7 +59,7 @@ def rates(prices: Any) -> Row:
             continue
         out[name] = number(price.base)
         for tier in price.tiers:
-            out[f"{name}_above_{tier.start // 1000}k_tokens"] = number(tier.price)
+            out[f"{name}_above_{-(-tier.start // 1000)}k_tokens"] = number(tier.price)
     return out
 
 
@@ -69,49 +69,61 @@ class Model:
 
     provider: str
     names: tuple[str, ...]
-    steps: list[tuple[int, Row]] = field(default_factory=list)
+    steps: list[tuple[int, Row]]
+    hourly: bool = False
 
 
 def names_of(model: Any) -> tuple[str, ...]:
-    """Return the names that a model is known by exactly; patterns are left out, for they answer to near names too."""
+    """Return the names that a model is known by; looser patterns are left out, for they answer to near names too."""
     found = [model.id]
-    clauses = [model.match, *getattr(model.match, "or_", ())]
-    found += [clause.equals for clause in clauses if hasattr(clause, "equals")]
-    return tuple(dict.fromkeys(name for name in found if not name.startswith(("regional.", "global."))))
+    for clause in (model.match, *getattr(model.match, "or_", ())):
+        found += [getattr(clause, word) for word in ("equals", "starts_with") if hasattr(clause, word)]
+    return tuple(dict.fromkeys(name for name in found if not name.startswith("regional.")))
 
 
-def steps_of(model: Any) -> list[tuple[int, Row]] | None:
-    """Return a model's prices by first day; None when they depend on the hour."""
+def steps_of(model: Any) -> tuple[list[tuple[int, Row]], bool]:
+    """Return a model's prices by first day, and whether it has further ones for certain hours."""
     if not isinstance(model.prices, list):
-        return [(0, rates(model.prices))]
+        return [(0, rates(model.prices))], False
     steps: list[tuple[int, Row]] = []
+    hourly = False
     for priced in model.prices:
         start = getattr(priced.constraint, "start_date", None)
         if priced.constraint is not None and start is None:
-            return None
+            hourly = True
+            continue
         steps.append((0 if start is None else (start - dt.date(1970, 1, 1)).days, rates(priced.prices)))
-    return sorted(steps, key=lambda step: step[0])
+    return sorted(steps, key=lambda step: step[0]), hourly
 
 
 def same(row: Mapping[str, Any], step: Mapping[str, Any]) -> bool:
     """Return whether a litellm row has the input and output price of a genai-prices step."""
-    return all(abs(float(row.get(f) or 0) - float(step.get(f) or 0)) <= 1e-15 for f in PAIR)
+    return all(abs(value(row, f) - value(step, f)) <= 1e-15 for f in PAIR)
 
 
-def with_step(row: Row, before: Row, step: Row) -> Row:
-    """Return a row with the token prices of a step; variants that only litellm knows move in proportion."""
-    out = dict(row)
-    for name in set(before) | set(step):
-        if name in step:
-            out[name] = step[name]
-        else:
-            out.pop(name, None)
-    for name in list(out):
-        side = PAIR[1] if name.startswith("output") else PAIR[0]
-        if name.endswith(VARIANTS) and name not in step and row.get(side) and step.get(side) is not None:
-            scaled = Decimal(str(row[name])) * Decimal(str(step[side])) / Decimal(str(row[side]))
-            out[name] = float(f"{float(scaled):.15g}")
-    return out
+def value(row: Mapping[str, Any], name: str) -> float:
+    """Return a price of a row, 0 when it has none."""
+    found = row.get(name)
+    return float(Fraction(found)) if isinstance(found, str) else float(found or 0)
+
+
+def with_step(row: Row, step: Row, known: frozenset[str]) -> Row:
+    """Return a row with the token prices of a step; variants that only litellm knows move in proportion.
+
+    Args:
+        row: litellm's row.
+        step: genai-prices' prices in litellm's fields.
+        known: The fields that genai-prices knows at any time; where the step has none of them, there was none.
+    """
+    out = {name: price for name, price in row.items() if name in step or name not in known}
+    out.update(step)
+    if not same(row, step):
+        for name in [name for name in out if name.endswith(VARIANTS) and name not in step]:
+            side = PAIR[1] if name.startswith("output") else PAIR[0]
+            if value(row, side) and side in step:
+                scaled = Decimal(str(out[name])) * Decimal(str(step[side])) / Decimal(str(row[side]))
+                out[name] = float(f"{float(scaled):.15g}")
+    return dict(sorted(out.items(), key=lambda item: item[0]))
 
 
 class GenaiPrices:
@@ -119,13 +131,9 @@ class GenaiPrices:
 
     def __init__(self, models: list[Model]) -> None:
         self.models = models
-        self.now = {
-            key: model.steps[-1][1]
-            for model in models
-            for key in keys_of(model)
-        }  # fmt: skip
+        self.now = {key: model.steps[-1][1] for model in models for key in keys_of(model)}
 
-    def confirms(self, key: str, row: Row, day: int) -> bool:
+    def confirms(self, key: str, row: Row) -> bool:
         """Return whether genai-prices has the same input and output price for a litellm key."""
         step = self.now.get(key) or self.now.get(f"{row.get('litellm_provider')}/{key}")
         return step is not None and bool(row.get(PAIR[0])) and same(row, step)
@@ -134,18 +142,20 @@ class GenaiPrices:
         """Write exact dates and announced prices into the timelines; add models that they do not know."""
         dated = added = 0
         for model in self.models:
-            known = [key for key in keys_of(model) if key in lines and fits(lines[key], model)]
-            for key in known:
-                dated += sum(place(lines[key], model.steps, index) for index in range(1, len(model.steps)))
-            if known or not model.steps[-1][1].get(PAIR[0]):
+            mine = [key for key in keys_of(model) if key in lines and fits(lines[key], model)]
+            # A router's prices follow whichever host is cheapest today: two sources that looked on different days differ
+            # without either having a date wrong, so litellm's own history stays as it was seen.
+            if len(model.steps) > 1 and model.provider != "openrouter":
+                for key in mine:
+                    lines[key].rows = hourly(lines[key], model) if model.hourly else merged(lines[key], model)
+                    dated += 1
+            if not model.steps[-1][1].get(PAIR[0]) or model.provider == "bedrock" or model.hourly:
                 continue
-            rows = [
-                (day, {"litellm_provider": model.provider, "mode": "chat", **step})
-                for day, step in model.steps
-            ]
             for name in model.names:
-                if f"{model.provider}/{name}" not in lines and model.provider != "bedrock":
-                    lines[f"{model.provider}/{name}"] = timeline(rows)
+                key = f"{model.provider}/{name}"
+                if key not in lines and name not in mine:
+                    row = {"litellm_provider": model.provider}
+                    lines[key] = timeline([(day, {**row, **step}) for day, step in model.steps])
                     added += 1
         return dated, added
 
@@ -153,42 +163,60 @@ class GenaiPrices:
 def fits(line: Any, model: Model) -> bool:
     """Return whether a timeline belongs to the provider of a model (bare names are shared between providers)."""
     provider = str(line.rows[-1][1].get("litellm_provider") or "")
-    return provider.startswith((model.provider, "vertex_ai")) or provider == f"{model.provider}_chat"
+    if provider.startswith(model.provider) or provider == f"{model.provider}_chat":
+        return True
+    return model.provider == "gemini" and provider.startswith("vertex_ai")
 
 
 def keys_of(model: Model) -> list[str]:
     """Return the keys that litellm's map may hold a model under."""
-    prefixes = (model.provider, *(("vertex_ai",) if model.provider == "gemini" else ()))
+    prefixes = (model.provider, "vertex_ai") if model.provider == "gemini" else (model.provider,)
     return [key for name in model.names for key in (*(f"{p}/{name}" for p in prefixes), name)]
 
 
-def place(line: Any, steps: list[tuple[int, Row]], index: int) -> bool:
-    """Put one dated change into a timeline: move litellm's own change to its day, else add the change."""
-    (_, before), (day, step) = steps[index - 1], steps[index]
-    for number_, (start, row) in enumerate(line.rows):
-        if number_ and same(row, step) and same(line.rows[number_ - 1][1], before):
-            if start != day:
-                line.rows[number_] = (day, row)
-                line.rows.sort(key=lambda r: r[0])
-            return True
-    until = steps[index + 1][0] if index + 1 < len(steps) else None
-    first_day = line.rows[0][0]
-    row = line.at(day)
-    if day <= first_day:
-        # litellm met the model after this change: what counted before it is known from here alone.
-        if same(line.rows[0][1], step) and not same(before, step):
-            line.rows[0] = (day, line.rows[0][1])
-            line.rows.insert(0, (0, with_step(row, step, before)))
-            return True
-        return False
-    if same(row, step) and all(row.get(name) == value for name, value in step.items()):
-        return False
-    if not same(row, before) and not same(row, step):
-        later = [r for r in line.rows if r[0] > day and (until is None or r[0] < until)]
-        if later:
-            return False
-    line.change(day, with_step(row, before, step))
-    return True
+def step_at(model: Model, day: int) -> int:
+    """Return which step of a model counts on a day."""
+    return max((i for i, (start, _) in enumerate(model.steps) if start <= day), default=0)
+
+
+def merged(line: Any, model: Model) -> list[tuple[int, Row]]:
+    """Return a timeline in which genai-prices' days count, and litellm's row where it is the later word.
+
+    litellm's row stays when it changed after genai-prices' latest step, unless it repeats a step that genai-prices
+    says is over, or is ahead of one that it says is yet to come.
+    """
+    known = frozenset(name for _, step in model.steps for name in step) | {"cache_read_input_token_cost"}
+    days = sorted({day for day, _ in line.rows} | {day for day, _ in model.steps})
+    out: list[tuple[int, Row]] = []
+    for day in days:
+        row, number = line.at(day), step_at(model, day)
+        since, step = model.steps[number]
+        changed = max((start for start, _ in line.rows[1:] if start <= day), default=0)
+        elsewhere = any(same(row, other) for i, (_, other) in enumerate(model.steps) if i != number)
+        if same(row, step) or elsewhere or since > changed:
+            row = with_step(row, step, known)
+        out.append((day, row))
+    return out
+
+
+def hourly(line: Any, model: Model) -> list[tuple[int, Row]]:
+    """Return a timeline with genai-prices' days for a model that costs less at certain hours.
+
+    litellm's rows hold the full price with an off-peak block, genai-prices' steps the off-peak price. Each step takes
+    litellm's row with that block; a step that litellm met before it knew of the hours gets the block of a later row.
+    """
+    block = next((row["off_peak_pricing"] for _, row in line.rows if "off_peak_pricing" in row), None)
+    if block is None:
+        return list(line.rows)
+    names = (*PAIR, "cache_read_input_token_cost")
+    out = [line.rows[0]]
+    for day, step in model.steps[1:]:
+        exact = next((row for _, row in line.rows if same(row.get("off_peak_pricing") or {}, step)), None)
+        later = next((row for start, row in line.rows if start >= day), line.rows[-1][1])
+        cheap = {**block, **{name: step[name] for name in names if name in step}}
+        out.append((day, exact or {**later, "off_peak_pricing": cheap}))
+    newer = [(day, row) for day, row in line.rows if day > model.steps[-1][0] and "off_peak_pricing" in row]
+    return out + [(day, row) for day, row in newer if row != out[-1][1]]
 
 
 def read_genai(wheel: Path) -> GenaiPrices:
@@ -200,7 +228,7 @@ def read_genai(wheel: Path) -> GenaiPrices:
     for provider in providers:
         name = PROVIDERS.get(provider.id)
         for model in provider.models if name else ():
-            steps = steps_of(model)
-            if steps and name:
-                models.append(Model(name, names_of(model), steps))
+            steps, by_hour = steps_of(model)
+            if name:
+                models.append(Model(name, names_of(model), steps, by_hour))
     return GenaiPrices(models)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from spend_middleware.call import Charge, Cost, PricingStatus
+from spend_middleware.call import Charge, Cost, PricingStatus, Usage
 from spend_middleware.pricing import adjust, names
 from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
 from spend_middleware.pricing.query import PriceQuery
@@ -100,7 +100,7 @@ class PriceBook:
         if found is None:
             reason = _unknown(query)
         else:
-            lines, reason = charges_of(found, query, _Related(state, query))
+            lines, reason = charges_of(found, query, _Others(self, state, query))
         listed = None if reason else adjust.total(lines)
         if query.reported_cost is not None and query.reported_cost >= 0:
             lines, status = [adjust.stated(query.reported_cost)], PricingStatus.PROVIDER_REPORTED
@@ -136,7 +136,7 @@ class PriceBook:
         traits = query.usage.traits
         asked = (
             query.provider, query.models, query.base_model, query.service_tier, query.batch, query.region,
-            query.api_base, traits.get("inference_geo"), traits.get("speed"),
+            query.api_base, query.operation, traits.get("inference_geo"), traits.get("speed"),
         )  # fmt: skip
         try:
             known = state.sheets[asked]
@@ -163,6 +163,17 @@ class PriceBook:
             key = self._key(state, provider, model, query.region)
             if key is not None:
                 return self._row(state, key, query.at)
+        if query.operation.startswith(("image", "aimage")):
+            return self._keyed(state, query)
+        return None
+
+    def _keyed(self, state: _State, query: PriceQuery) -> tuple[Rates, float, float] | None:
+        """Return an empty row for a picture model that has rows by size only, such as "1024-x-1024/dall-e-2"."""
+        others = _Others(self, state, query)
+        for provider, model in self._wanted(query):
+            name = model.removeprefix(f"{provider}/")
+            if any("-x-" in key for key in others.ending(name)):
+                return Rates(f"{provider}/{name}", {"litellm_provider": provider}), query.at, query.at + 1
         return None
 
     def _wanted(self, query: PriceQuery) -> Iterator[tuple[str, str]]:
@@ -217,7 +228,7 @@ class PriceBook:
         model = next((m for m in query.models if m), "custom price")
         rates = Rates(model, check_fields(model, query.custom_pricing or {}))
         sheet = compile_sheet(rates, query)
-        lines, reason = charges_of(sheet, query, _Related(state, query), custom=True)
+        lines, reason = charges_of(sheet, query, _Others(self, state, query))
         if reason is not None:
             return Cost(
                 amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=state.version
@@ -225,7 +236,7 @@ class PriceBook:
         listed = None
         found = self._sheet(state, query)
         if found is not None:
-            list_lines, unpriced = charges_of(found, query, _Related(state, query))
+            list_lines, unpriced = charges_of(found, query, _Others(self, state, query))
             listed = None if unpriced else adjust.total(list_lines)
         return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, state.version, listed)
 
@@ -246,27 +257,31 @@ class PriceBook:
         )
 
 
-class _Related:
-    """Other rows that a call's price may need: image sizes, containers, routers, the models of further passes."""
+class _Others:
+    """The other rows that one query's price may need."""
 
-    __slots__ = ("_query", "_state")
+    __slots__ = ("_book", "_query", "_state")
 
-    def __init__(self, state: _State, query: PriceQuery) -> None:
+    def __init__(self, book: PriceBook, state: _State, query: PriceQuery) -> None:
+        self._book = book
         self._state = state
         self._query = query
 
     def row(self, key: str) -> Rates | None:
         """Return the row under exactly this key."""
-        state = self._state
-        for rows in (state.own, state.fetched):
-            if key in rows:
-                return Rates(key, rows[key])
-        found = state.table.at(key, self._query.at)
+        found = self._book._row(self._state, key, self._query.at)
         return None if found is None else found[0]
 
-    def keys(self) -> Iterable[str]:
-        """Give every key."""
-        return (*self._state.own, *self._state.fetched, *self._state.table.keys())
+    def ending(self, name: str) -> Iterable[str]:
+        """Give the keys whose last part is a model's name."""
+        return [key for key in (*self._state.own, *self._state.table.keys()) if key.endswith(f"/{name}")]
+
+    def pass_charges(self, model: str, usage: Usage) -> list[Charge] | None:
+        """Return the lines of a further pass that another model answered; None when its price is unknown."""
+        query = replace(self._query, models=(model,), usage=usage, base_model=None)
+        sheet = self._book._sheet(self._state, query)
+        lines, reason = charges_of(sheet, query, self) if sheet else ([], "unknown")
+        return None if reason else lines
 
 
 def _lowered(*groups: Mapping[str, Any]) -> dict[str, str]:

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from spend_middleware.call import EXACT, Charge
 from spend_middleware.pricing import tools, units
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates
+from spend_middleware.pricing.related import Related
 from spend_middleware.pricing.tokens import ONE, TokenCard, compile_card, tier_suffix, token_charges
 
 _OPENAI_REGIONS = {"eu.api.openai.com": "eu", "us.api.openai.com": "us"}
 
-
-class Related(Protocol):
-    """Other rows that a price may need."""
-
-    def row(self, key: str) -> Rates | None:
-        """Return the row under exactly this key."""
-
-    def keys(self) -> Iterable[str]:
-        """Give every key."""
+# Kinds of calls whose price is tokens alone, unless the usage names other units.
+_TOKEN_MODES = frozenset(
+    {"", "chat", "completion", "responses", "embedding", "realtime", "moderation", "evaluation"}
+)
 
 
 @dataclass(slots=True)
 class Sheet:
-    """A row made ready for one provider, tier and region."""
+    """A row made ready for one kind of call, provider, tier and region."""
 
     rates: Rates
     card: TokenCard | None
-    searches: bool
     clock: Decimal | None
+    tokens_only: bool
+    tools: bool
 
 
 def compile_sheet(rates: Rates, query: PriceQuery) -> Sheet:
@@ -44,7 +39,14 @@ def compile_sheet(rates: Rates, query: PriceQuery) -> Sheet:
     if rates.has_token_prices:
         suffix = tier_suffix(provider, query.service_tier)
         card = compile_card(rates, provider, suffix, query.batch, _factor(rates, query, provider))
-    return Sheet(rates, card, tools.has_tool_prices(rates, provider), units.clock_price(rates))
+    kind = query.operation
+    special = kind.startswith(("image", "aimage", "passthrough_image")) or any(
+        word in kind for word in ("video", "speech", "transcri", "translation", "rerank", "search", "ocr")
+    )
+    tokens_only = card is not None and rates.mode in _TOKEN_MODES and not special
+    return Sheet(
+        rates, card, None if special else units.clock_price(rates), tokens_only, tools.has_tool_prices(query)
+    )
 
 
 def _factor(rates: Rates, query: PriceQuery, provider: str) -> Decimal:
@@ -69,26 +71,22 @@ def _factor(rates: Rates, query: PriceQuery, provider: str) -> Decimal:
     return factor
 
 
-def charges_of(
-    sheet: Sheet, query: PriceQuery, related: Related, *, custom: bool = False
-) -> tuple[list[Charge], str | None]:
+def charges_of(sheet: Sheet, query: PriceQuery, related: Related) -> tuple[list[Charge], str | None]:
     """Return the charge lines of a call, and why it cannot be priced where it cannot."""
     usage = query.usage
-    if not usage.units and not query.operation.startswith("image"):
-        if sheet.card is not None:
-            lines = token_charges(usage, sheet.card.at(usage.input_tokens, query.at))
-        elif sheet.clock is not None:
-            return units.clock_charges(sheet.clock, query), None
-        elif usage.input_tokens or usage.output_tokens:
-            return [], f"the price of {sheet.rates.key} has no rate for tokens"
-        else:
-            lines = []
+    if sheet.clock is not None:
+        lines, reason = units.clock_charges(sheet.clock, query)
+    elif sheet.tokens_only and not usage.units and sheet.card is not None:
+        lines, reason = token_charges(usage, sheet.card.at(usage.input_tokens, query.at)), None
     else:
         lines, reason = units.charges(sheet.rates, sheet.card, query, related)
-        if reason is not None:
-            return [], reason
-    if usage.units or sheet.searches:
+    if reason is not None:
+        return [], reason
+    if usage.units or sheet.tools:
         lines += tools.charges(sheet.rates, query, related)
     for model, further in usage.passes:
-        lines += tools.pass_charges(model, further, query, related, sheet)
+        added = related.pass_charges(model, further)
+        if added is None:
+            return [], f"no price for {query.provider}/{model}, which answered a part of the call"
+        lines += added
     return lines, None
