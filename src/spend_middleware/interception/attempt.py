@@ -207,7 +207,7 @@ def _exchange(route: object, request: Any) -> Exchange:
     headers = decode_headers(request.headers)
     body = _body(request)
     exchange = Exchange(route, request.method, str(request.url), headers, _json(body))
-    if body is None:
+    if exchange.request_body is None:
         exchange.request_form = _form(request)
     return exchange
 
