@@ -39,6 +39,8 @@ _ROLES: Mapping[Permission, frozenset[str]] = {
     Permission.ANALYTICS: _EVERYBODY,
     Permission.OWN_KEYS: frozenset({PROXY_ADMIN, INTERNAL_USER}),
 }
+_PATIENCE = 1.0
+"""Seconds that an answer waits for the calls recorded before it, at most."""
 _WRITES = frozenset({Permission.ADMIN, Permission.OWN_KEYS})
 _OPENED_BY_KEY = frozenset({Permission.GLOBAL_SPEND, Permission.SPEND})
 
@@ -130,7 +132,14 @@ class Gate:
             return
         path: str = request.scope["route"].path
         # Addresses and keys are in the database: one visit to a thread for both.
-        request.state.caller = await to_thread.run_sync(self.admit, request, path, permission)
+        request.state.caller = await to_thread.run_sync(self._let_in, request, path, permission)
+
+    def _let_in(self, request: Request, path: str, permission: Permission) -> Caller:
+        caller = self.admit(request, path, permission)
+        # What was recorded before the question counts in the answer: the writer may be a batch behind.
+        if request.method == "GET" and self._house.store.pending():
+            self._house.store.flush(_PATIENCE)
+        return caller
 
     def admit(self, request: Request, path: str, permission: Permission) -> Caller:
         """Return the caller of a request, or raise; blocks on the database."""

@@ -35,6 +35,12 @@ def rounded(amount: Decimal, places: int) -> float:
     return float(round(amount, places))
 
 
+def plain(amount: Decimal) -> str:
+    """Return an exact amount as text, without exponent and trailing zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def to_json(content: Any) -> str:
     """Return compact JSON; a number that JSON has no word for is an error of ours, never an answer."""
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -55,7 +61,7 @@ def counted_tags(report: TagReport) -> dict[str, str]:
     total, untagged = report.total, report.untagged or Sums()
     spend = from_pico(total.spend_pico - untagged.spend_pico)
     counts = counted(total.unpriced - untagged.unpriced, total.estimated - untagged.estimated)
-    return {**counts, TOTAL_HEADER: f"{spend:f}"}
+    return {**counts, TOTAL_HEADER: plain(spend)}
 
 
 def stream(pieces: Iterable[str], headers: Mapping[str, str] | None = None) -> StreamingResponse:

@@ -64,7 +64,7 @@ def build_app(house: House) -> ASGIApp:
     app.router.routes.extend(
         GuardedRoute(declared, gate) for family in families() for declared in family.declared
     )
-    _check(app.router.routes)
+    check_routes(app.router.routes)
     describe(app)
     app.add_exception_handler(ProxyError, answer_proxy_error)
     app.add_exception_handler(HTTPException, answer_http_error)
@@ -74,7 +74,7 @@ def build_app(house: House) -> ASGIApp:
     return Door(app, known_paths(app.router.routes))
 
 
-def _check(routes: list[BaseRoute]) -> None:
+def check_routes(routes: list[BaseRoute]) -> None:
     """Refuse a route that nobody guards: it would be open to everybody."""
     for route in routes:
         if not isinstance(route, GuardedRoute) or not isinstance(route.permission, Permission):

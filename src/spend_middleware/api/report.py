@@ -14,7 +14,7 @@ from fastapi import HTTPException, Query
 from fastapi.responses import Response
 
 from spend_middleware.api.access import Caller, hash_of
-from spend_middleware.api.answers import TOTAL_HEADER, array, counted, number, stream, to_json
+from spend_middleware.api.answers import TOTAL_HEADER, array, counted, number, plain, stream, to_json
 from spend_middleware.api.asked import House, TheCaller, TheHouse
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.names import UNASSIGNED_TEAM, team_aliases
@@ -98,7 +98,7 @@ def get_global_spend_report(
 
 def _headers(house: House, scope: Scope, period: Period, where: Filter) -> dict[str, str]:
     total = house.store.reports.total(scope, period, where)
-    return {**counted(total.unpriced, total.estimated), TOTAL_HEADER: f"{total.spend:f}"}
+    return {**counted(total.unpriced, total.estimated), TOTAL_HEADER: plain(total.spend)}
 
 
 def by_key(house: House, scope: Scope, period: Period, where: Filter) -> Response:
