@@ -38,6 +38,8 @@ FIELDS = {
     "output_reasoning_mtok": "output_cost_per_reasoning_token",
 }
 PAIR = ("input_cost_per_token", "output_cost_per_token")
+AHEAD = 60
+"""Days by which litellm may state a price too early."""
 VARIANTS = ("_batches", "_flex", "_priority", "_balanced", "_ultrafast")
 
 
@@ -183,7 +185,8 @@ def merged(line: Any, model: Model) -> list[tuple[int, Row]]:
     """Return a timeline in which genai-prices' days count, and litellm's row where it is the later word.
 
     litellm's row stays when it changed after genai-prices' latest step, unless it repeats a step that genai-prices
-    says is over, or is ahead of one that it says is yet to come.
+    says is over, or is a little ahead of one that it says is yet to come (far ahead: genai-prices' day is the day on
+    which somebody noticed).
     """
     known = frozenset(name for _, step in model.steps for name in step) | {"cache_read_input_token_cost"}
     days = sorted({day for day, _ in line.rows} | {day for day, _ in model.steps})
@@ -191,9 +194,14 @@ def merged(line: Any, model: Model) -> list[tuple[int, Row]]:
     for day in days:
         row, number = line.at(day), step_at(model, day)
         since, step = model.steps[number]
+        first = line.rows[0][0]
         changed = max((start for start, _ in line.rows[1:] if start <= day), default=0)
-        elsewhere = any(same(row, other) for i, (_, other) in enumerate(model.steps) if i != number)
-        if same(row, step) or elsewhere or since > changed:
+        over = any(same(row, other) for _, other in model.steps[:number])
+        ahead = any(
+            same(row, other) and start - max(changed, first) < AHEAD
+            for start, other in model.steps[number + 1 :]
+        )
+        if same(row, step) or over or ahead or since > changed or day < first:
             row = with_step(row, step, known)
         out.append((day, row))
     return out
