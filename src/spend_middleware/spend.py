@@ -388,7 +388,10 @@ class Spend:
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all recorded calls are in the database; False (and a log line) when some are not yet."""
+        from spend_middleware.interception.attempt import settle
+
         until = time.monotonic() + timeout
+        settle()
         counted = self._estimator.drain(timeout)
         left = self.store.flush(max(0.0, until - time.monotonic()))
         if left or not counted:
@@ -397,7 +400,10 @@ class Spend:
 
     def close(self, timeout: float = 5.0) -> None:
         """Undo the instrumentation, write what is waiting, and stop; idempotent."""
+        from spend_middleware.interception.attempt import settle
+
         self.uninstrument()
+        settle()
         self._estimator.drain(timeout)
         if self._directory is not None:
             self._directory.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
@@ -26,7 +27,11 @@ _finishing = Guard("recording a call")
 
 
 class Mark(list[Observer]):
-    """The observers that see a request already; redirects and transports further down carry it along."""
+    """The observers that see a request already; it goes down to transports, and along redirects."""
+
+
+_within: ContextVar[Mark | None] = ContextVar("spend_middleware_within", default=None)
+"""The mark of the request that this context is sending: one request object may be sent twice at once."""
 
 
 class Attempt:
@@ -68,16 +73,16 @@ class Wire:
         library: The library of the request.
         request: The request to send, without what is ours.
         attempts: One for each observer that recognised it.
-        mark: Says in the request's extensions that these observers see it.
+        outer: What was being sent around it, if anything.
     """
 
-    __slots__ = ("attempts", "library", "mark", "request")
+    __slots__ = ("attempts", "library", "outer", "request")
 
-    def __init__(self, library: Library, request: Any, attempts: list[Attempt], mark: Mark) -> None:
+    def __init__(self, library: Library, request: Any, attempts: list[Attempt], outer: Mark | None) -> None:
         self.library = library
         self.request = request
         self.attempts = attempts
-        self.mark = mark
+        self.outer = outer
 
     @property
     def limit(self) -> int:
@@ -103,14 +108,14 @@ class Wire:
 
     def failed(self, error: BaseException) -> None:
         """No answer came."""
-        self.mark.clear()
+        _within.set(self.outer)
         outcome = Outcome.NO_ANSWER if isinstance(error, Exception) else Outcome.ABORTED
         for attempt in self.attempts:
             attempt.finish(outcome, error)
 
     def answered(self, response: Response) -> None:
         """Take the head of the answer."""
-        self.mark.clear()
+        _within.set(self.outer)
         with _answering:
             headers = decode_headers(response.headers)
             for attempt in self.attempts:
@@ -174,9 +179,8 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     """
     if _abandoned:
         settle()
-    mark = request.extensions.get(MARK)
-    if not isinstance(mark, Mark):
-        mark = None
+    outer = _within.get()
+    mark = outer if outer is not None and request.extensions.get(MARK) is outer else None
     attempts: list[Attempt] = []
     for observer in observers:
         if mark is not None and any(seen is observer for seen in mark):
@@ -195,12 +199,11 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
                     attempts.append(Attempt(observer, exchange))
     if not attempts:
         return None
-    if mark is None:
-        mark = Mark()
-        # A copy: before httpx 0.28 the dict is the caller's own.
-        request.extensions = {**request.extensions, MARK: mark}
-    mark.extend(attempt.observer for attempt in attempts)
-    return Wire(library, request, attempts, mark)
+    mark = Mark([*(mark or ()), *(attempt.observer for attempt in attempts)])
+    # A copy: before httpx 0.28 the dict is the caller's own.
+    request.extensions = {**request.extensions, MARK: mark}
+    _within.set(mark)
+    return Wire(library, request, attempts, outer)
 
 
 def _exchange(route: object, request: Any) -> Exchange:
@@ -277,13 +280,8 @@ def _form(request: Any) -> Mapping[str, str] | None:
 def _form_in_memory(request: Any) -> Mapping[str, str] | None:
     """Give the short text fields of a multipart body that its caller has put together himself."""
     kind: str = request.headers.get("content-type", "")
-    if "multipart/" not in kind:
-        return None
-    try:
-        return form_fields(request.content, kind) or None
-    except Exception:
-        # Not read: a stream, which is never buffered.
-        return None
+    body = _body(request) if "multipart/" in kind else None
+    return form_fields(body, kind) or None if body else None
 
 
 def _rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
