@@ -53,7 +53,7 @@ def build_app(spend: Spend, upstreams: Upstreams) -> FastAPI:
     async def review(question: Question) -> dict[str, str]:
         with spend.tag("feature:review", end_user=question.customer):
             first = await claude.messages.create(
-                model="claude-sonnet-4-5",
+                model="claude-sonnet-5-5",
                 max_tokens=256,
                 messages=[{"role": "user", "content": question.text}],
             )

@@ -103,7 +103,7 @@ def _metadata(row: LogRow) -> dict[str, Any]:
         "user_api_key_team_id": columns["team_id"] or None,
         "user_api_key_org_id": columns["organization_id"] or None,
         "user_api_key_user_id": columns["user_id"] or None,
-        "spend_logs_metadata": _json(columns["metadata"], {}) or None,
+        "spend_logs_metadata": _json(columns["metadata"], {}).get("spend_logs_metadata") or None,
         "requester_ip_address": columns["requester_ip_address"],
         "user_agent": columns["user_agent"],
         "status": _status(columns),
