@@ -195,6 +195,18 @@ def test_invoke_counts(body: Any, headers: dict[str, str], expected: tuple[int, 
     assert counts(read("bedrock.invoke", body, headers=headers)) == expected
 
 
+def test_a_message_that_broke_off_says_that_its_output_is_not_counted() -> None:
+    start = chunk_of({"type": "message_start", "message": {"usage": {"input_tokens": 6, "output_tokens": 1}}})
+    delta = chunk_of({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "hey"}})
+    broken = read("bedrock.invoke", start + delta)
+    whole = read(
+        "bedrock.invoke", start + delta + chunk_of({"type": "message_delta", "usage": {"output_tokens": 3}})
+    )
+    assert (broken.output_missing, whole.output_missing) == (True, False)
+    assert broken.visible_text is not None
+    assert broken.visible_text() == "hey"
+
+
 FINISH = {
     "Anthropic": ({"stop_reason": "end_turn"}, "end_turn"),
     "Titan": ({"results": [{"completionReason": "LENGTH"}]}, "LENGTH"),

@@ -54,6 +54,9 @@ def read_invoke(route: Route, sent: Sent, received: Received) -> Reading:
         reading = _invoked(route, sent, received, chunks)
         reading.stream = True
         reading.error_type = error
+        # Anthropic's start counts the input and a token or two; the output follows in message_delta.
+        kinds = {chunk.get("type") for chunk in chunks if isinstance(chunk.get("type"), str)}
+        reading.output_missing = "message_start" in kinds and not kinds & {"message_delta", "message_stop"}
         reading.usage_note = reading.usage_note or frames.note()
         return reading
     return _invoked(route, sent, received, documents(received.body))

@@ -33,7 +33,7 @@ def read_native(route: Route, sent: Sent, received: Received) -> Reading:
         request_model=asked_model(route, sent),
         response_model=string(last.get("model")),
         finish_reason=string(last.get("done_reason")),
-        stream=len(chunks) > 1,
+        stream=len(chunks) > 1 or (bool(chunks) and chunks[0].get("done") is False),
         error_type="stream_error" if isinstance(last.get("error"), str) else None,
         visible_text=lambda: "".join(_piece(chunk) for chunk in chunks),
     )
