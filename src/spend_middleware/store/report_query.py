@@ -114,7 +114,7 @@ def adds_calls(question: Question, window: Window) -> bool:
 def answer_between(question: Question, moments: Moments) -> Subquery:
     """Return the same for any interval: whole UTC days from a rollup, what is left at both ends from calls."""
     source = question.source(all_time=False)
-    parts = _from_calls(question, moments) if source is None else _inside_and_ends(question, source, moments)
+    parts = from_calls(question, moments) if source is None else _inside_and_ends(question, source, moments)
     if len(parts) == 1:
         return parts[0].subquery("answer")
     every = union_all(*parts).subquery("parts")
@@ -127,12 +127,12 @@ def _inside_and_ends(question: Question, source: Source, moments: Moments) -> li
     first = None if since is None else day_of(since - 1, UTC_ZONE) + _DAY
     last = None if until is None else day_of(until, UTC_ZONE) - _DAY
     if first is not None and last is not None and first > last:
-        return _from_calls(question, moments)
+        return from_calls(question, moments)
     parts = [_from_rollup(question, source, _days(source, UTC_ZONE, first, last))]
     if first is not None and since != (start := day_start(first, UTC_ZONE)):
-        parts += _from_calls(question, Moments(since, start))
+        parts += from_calls(question, Moments(since, start))
     if last is not None and until != (end := day_end(last, UTC_ZONE)):
-        parts += _from_calls(question, Moments(end, until))
+        parts += from_calls(question, Moments(end, until))
     return parts
 
 
@@ -155,7 +155,7 @@ def _from_rollup(question: Question, source: Source, when: list[ColumnElement[bo
     )
 
 
-def _from_calls(question: Question, moments: Moments) -> list[Select[Any]]:
+def from_calls(question: Question, moments: Moments) -> list[Select[Any]]:
     """Return the sums over single calls, and those over their adjustments."""
     calls = _grouped(question, call_sums(), LOGS, LOGS, moments)
     joined = ADJUSTMENTS.join(LOGS, LOGS.c.id == ADJUSTMENTS.c.log_id)

@@ -1,0 +1,24 @@
+"""Transactions in which no writer moves a rollup: for repairing them, filling a zone and forgetting a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, select
+
+from spend_middleware.store.ledger import Ledger
+from spend_middleware.store.report_sources import META
+
+
+@contextmanager
+def alone(ledger: Ledger) -> Iterator[Connection]:
+    """Give a transaction that every writer waits for.
+
+    On SQLite any writing transaction is alone. On PostgreSQL each batch holds the row of the zones FOR SHARE, so
+    holding it FOR UPDATE keeps them all out; calls wait in the journal meanwhile.
+    """
+    ledger.prepare()
+    with ledger.database.writing.begin() as connection:
+        connection.execute(select(META.c.value).where(META.c.name == "zones").with_for_update())
+        yield connection

@@ -1,0 +1,99 @@
+"""A zone named later: its rollups filled from the rows, so that its days cost no more than UTC's."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from spend_middleware.store.alone import alone
+from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
+from spend_middleware.store.report_expected import expected_of, moves_for, stored_of
+from spend_middleware.store.report_query import Moments
+from spend_middleware.store.report_sources import CUSTOMERS, DAILY, LOGS, META, NAMES
+from spend_middleware.store.zones import (
+    day_end,
+    day_of,
+    day_start,
+    days_between,
+    rolled_zones,
+    rows_since,
+    zone_of,
+)
+
+
+def fill_zone(ledger: Ledger, name: str) -> int:
+    """Give a zone rollups, from all calls so far and, with every batch from now on, those to come.
+
+    All of it is one transaction that keeps writers out: calls wait in the journal meanwhile. Days whose rows retention
+    took away are taken over as UTC cut them, so that totals are those of every other zone.
+
+    Returns:
+        The number of days that were filled; 0 when the zone has rollups already.
+
+    Raises:
+        ConfigurationError: There is no such zone.
+    """
+    zone = zone_of(name).key
+    ledger.prepare()
+    tables = tables_for(ledger.database.address)
+    with alone(ledger) as connection:
+        zones = rolled_zones(connection)
+        if zone in zones:
+            return 0
+        _empty(connection, zone)
+        kept = rows_since(connection)
+        filled = 0
+        for day in _utc_days_before(connection, kept):
+            tables.move(connection, moves_for(zone, day, stored_of(connection, UTC_ZONE, day)))
+            filled += 1
+        for day, moments in _days_of_rows(connection, zone, kept):
+            moves = moves_for(zone, day, expected_of(connection, moments))
+            tables.move(connection, moves)
+            filled += bool(moves)
+        _write_zones(connection, sorted({*zones, zone} - {UTC_ZONE}))
+    return filled
+
+
+def drop_zone(ledger: Ledger, name: str) -> None:
+    """Take a zone's rollups away; its days are added up from single calls from then on."""
+    with alone(ledger) as connection:
+        zones = rolled_zones(connection)
+        if name == UTC_ZONE or name not in zones:
+            return
+        _empty(connection, name)
+        _write_zones(connection, sorted(zones - {UTC_ZONE, name}))
+
+
+def _empty(connection: Connection, zone: str) -> None:
+    for table in (CUSTOMERS, DAILY, NAMES):
+        connection.execute(delete(table).where(table.c.zone == zone))
+
+
+def _utc_days_before(connection: Connection, kept: int | None) -> list[date]:
+    if kept is None:
+        return []
+    first = day_of(kept, UTC_ZONE).isoformat()
+    of_utc = (NAMES.c.kind == "total", NAMES.c.zone == UTC_ZONE, NAMES.c.day < first)
+    return [
+        date.fromisoformat(day) for day in connection.scalars(select(NAMES.c.day).where(*of_utc).distinct())
+    ]
+
+
+def _days_of_rows(connection: Connection, zone: str, kept: int | None) -> list[tuple[date, Moments]]:
+    first, last = connection.execute(select(func.min(LOGS.c.start_time), func.max(LOGS.c.start_time))).one()
+    if first is None or (kept is not None and last < kept):
+        return []
+    first = first if kept is None else max(first, kept)
+    return [
+        (day, Moments(max(day_start(day, zone), first), day_end(day, zone)))
+        for day in days_between(day_of(first, zone), day_of(last, zone))
+    ]
+
+
+def _write_zones(connection: Connection, zones: list[str]) -> None:
+    value = json.dumps(zones)
+    changed = connection.execute(update(META).where(META.c.name == "zones").values(value=value))
+    if changed.rowcount == 0:
+        connection.execute(insert(META).values(name="zones", value=value))
