@@ -322,3 +322,18 @@ def test_veo_is_billed_as_ordered(parameters: dict[str, Any], seconds: int, vide
     assert dict(usage.units) == {"output_video_seconds": seconds, "output_videos": videos}
     assert usage.traits.get("resolution") == parameters.get("resolution")
     assert not read("vertex.operation", {"name": "o", "done": True}, follow_up=True).billable
+
+
+@pytest.mark.parametrize(
+    ("config", "seconds", "resolution"),
+    [({}, 6, None), ({"durationSeconds": 12, "dimension": "1280x720"}, 12, "720p")],
+)
+def test_nova_reel_is_billed_as_ordered(config: dict[str, Any], seconds: int, resolution: str | None) -> None:
+    sent = {"modelId": "amazon.nova-reel-v1:1", "modelInput": {"videoGenerationConfig": config}}
+    reading = read(
+        "bedrock.async_invoke", {"invocationArn": "arn:aws:bedrock:x"}, sent=sent, provider="bedrock"
+    )
+    assert reading.usage is not None
+    assert reading.usage.units[Unit.OUTPUT_VIDEO_SECONDS] == seconds
+    assert reading.usage.traits.get("resolution") == resolution
+    assert reading.request_model == "amazon.nova-reel-v1:1"

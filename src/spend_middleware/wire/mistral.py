@@ -107,7 +107,7 @@ def read_moderation(route: Route, sent: Sent, received: Received) -> Reading:
         # Mistral's total counts the moderation prompt around the text as well; only prompt_tokens are billed.
         usage=dataclasses.replace(token_usage(usage, units), total_tokens=None)
         if has_tokens(usage)
-        else Usage(units=units),
+        else (Usage(units=units) if content.get("results") is not None else None),
         raw_usage=reported(usage),
         request_model=asked_model(route, sent),
         response_model=string(content.get("model")),

@@ -127,6 +127,7 @@ _BEDROCK = (
     Shape("bedrock", "model/{model+}/converse-stream", "completion", "bedrock.converse"),
     Shape("bedrock", "model/{model+}/invoke", "completion", "bedrock.invoke"),
     Shape("bedrock", "model/{model+}/invoke-with-response-stream", "completion", "bedrock.invoke"),
+    Shape("bedrock", "async-invoke", "video_generation", "bedrock.async_invoke", certain=False),
     Shape("bedrock", "guardrail/{model}/version/{id}/apply", "guardrail", "bedrock.guardrail"),
 )
 
@@ -144,11 +145,11 @@ _COHERE = (
     # https://docs.cohere.com/reference/about
     Shape("cohere", "v2/chat", "completion", "cohere.chat"),
     Shape("cohere", "v1/chat", "completion", "cohere.chat"),
-    Shape("cohere", "v1/generate", "text_completion", "cohere.chat"),
-    Shape("cohere", "v1/summarize", "completion", "cohere.chat"),
+    Shape("cohere", "v1/generate", "text_completion", "cohere.chat", certain=False),
+    Shape("cohere", "v1/summarize", "completion", "cohere.chat", certain=False),
     Shape("cohere", "v2/embed", "embedding", "cohere.embed"),
-    Shape("cohere", "v1/embed", "embedding", "cohere.embed"),
-    Shape("cohere", "v1/classify", "completion", "cohere.chat"),
+    Shape("cohere", "v1/embed", "embedding", "cohere.embed", certain=False),
+    Shape("cohere", "v1/classify", "completion", "cohere.chat", certain=False),
     Shape("cohere", "v2/rerank", "rerank", "cohere.rerank"),
     Shape("cohere", "v1/rerank", "rerank", "cohere.rerank"),
 )
@@ -163,16 +164,16 @@ _OLLAMA = (
 
 _OTHERS = (
     # https://docs.mistral.ai/api
-    Shape("mistral", "v1/conversations", "completion", "mistral.conversations"),
-    Shape("mistral", "conversations/{id}", "completion", "mistral.conversations"),
-    Shape("mistral", "conversations/{id}/restart", "completion", "mistral.conversations"),
-    Shape("mistral", "v1/ocr", "ocr", "mistral.ocr"),
+    Shape("mistral", "v1/conversations", "completion", "mistral.conversations", certain=False),
+    Shape("mistral", "conversations/{id}", "completion", "mistral.conversations", certain=False),
+    Shape("mistral", "conversations/{id}/restart", "completion", "mistral.conversations", certain=False),
+    Shape("mistral", "v1/ocr", "ocr", "mistral.ocr", certain=False),
     Shape("mistral", "mistral/azure/ocr", "ocr", "mistral.ocr"),
     Shape("mistral", "chat/moderations", "moderation", "openai.moderations"),
-    Shape("mistral", "v1/classifications", "moderation", "openai.moderations"),
-    Shape("mistral", "chat/classifications", "moderation", "openai.moderations"),
-    Shape("mistral", "v1/batch/jobs", "batch", "mistral.batches"),
-    Shape("mistral", "batch/jobs/{id}", "batch", "mistral.batches", "GET", follow_up=True),
+    Shape("mistral", "v1/classifications", "moderation", "openai.moderations", certain=False),
+    Shape("mistral", "chat/classifications", "moderation", "openai.moderations", certain=False),
+    Shape("mistral", "v1/batch/jobs", "batch", "mistral.batches", certain=False),
+    Shape("mistral", "batch/jobs/{id}", "batch", "mistral.batches", "GET", follow_up=True, certain=False),
     # https://openrouter.ai/docs/api-reference
     Shape("openrouter", "api/v1/images", "image_generation", "openai.images"),
     Shape("openrouter", "v1/messages", "completion", "anthropic.messages"),
@@ -219,8 +220,8 @@ _OTHERS = (
     Shape("huggingface", "models/{model+}/pipeline/feature-extraction", "embedding", "huggingface.features"),
     Shape("huggingface", "models/{model+}/pipeline/sentence-similarity", "embedding", "huggingface.features"),
     Shape("huggingface", "hf-inference/models/{model+}", "text_completion", "tgi.generate"),
-    Shape("huggingface", "generate", "text_completion", "tgi.generate"),
-    Shape("huggingface", "generate_stream", "text_completion", "tgi.generate"),
+    Shape("huggingface", "generate", "text_completion", "tgi.generate", certain=False),
+    Shape("huggingface", "generate_stream", "text_completion", "tgi.generate", certain=False),
     Shape("tgi_root", "", "text_completion", "tgi.generate"),
     # https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api
     Shape("snowflake", "inference:complete", "completion", "openai.chat"),

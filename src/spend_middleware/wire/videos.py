@@ -26,6 +26,7 @@ _DONE = frozenset({"completed", "succeeded", "done", "success"})
 _FAILED = frozenset({"failed", "error", "cancelled", "canceled", "expired"})
 # ai.google.dev/gemini-api/docs/video: what Veo makes when the request does not say.
 _VEO_SECONDS = 8
+_REEL_SECONDS = 6
 
 
 def read_videos(route: Route, sent: Sent, received: Received) -> Reading:
@@ -117,7 +118,26 @@ def read_operation(route: Route, sent: Sent, received: Received) -> Reading:
     )
 
 
+def read_reel(route: Route, sent: Sent, received: Received) -> Reading:
+    """Read Bedrock's StartAsyncInvoke, which makes videos: billed as ordered, the result is a file in S3."""
+    failed = failure(route, sent, received)
+    if failed is not None:
+        return failed
+    content = mapping(parsed(received.body))
+    # Nova user guide, "Video generation access and usage": six seconds at 1280x720 unless a longer one is asked for.
+    config = within(sent.content, "modelInput", "videoGenerationConfig")
+    name = string(content.get("invocationArn"))
+    seconds = amount(config.get("durationSeconds")) or Decimal(_REEL_SECONDS)
+    return Reading(
+        usage=video_usage(seconds, 1, string(config.get("dimension"))) if name else None,
+        usage_note="as ordered: the result states no usage",
+        request_model=string((sent.content or {}).get("modelId")),
+        response_id=name,
+    )
+
+
 READERS: dict[str, Reader] = {
     "openai.videos": read_videos,
     "vertex.operation": read_operation,
+    "bedrock.async_invoke": read_reel,
 }
