@@ -167,7 +167,7 @@ def later_releases(lines: dict[str, Timeline], maps: Mapping[str, dict[str, Row]
                 line = lines.setdefault(key, Timeline())
                 if not line.rows:
                     line.rows.append((day_of(released), row))
-                elif line.rows[-1][1] != row and confirmed(key, row):
+                elif line.rows[-1][1] != row and confirmed(key, line.rows[-1][1], row):
                     line.change(day_of(released), row)
                     taken += 1
         after = after or version == REFERENCE

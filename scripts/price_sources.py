@@ -135,10 +135,11 @@ class GenaiPrices:
         self.models = models
         self.now = {key: model.steps[-1][1] for model in models for key in keys_of(model)}
 
-    def confirms(self, key: str, row: Row) -> bool:
-        """Return whether genai-prices has the same input and output price for a litellm key."""
-        step = self.now.get(key) or self.now.get(f"{row.get('litellm_provider')}/{key}")
-        return step is not None and bool(row.get(PAIR[0])) and same(row, step)
+    def confirms(self, key: str, before: Row, after: Row) -> bool:
+        """Return whether genai-prices holds the value of every field that a litellm release changed."""
+        step = self.now.get(key) or self.now.get(f"{after.get('litellm_provider')}/{key}") or {}
+        changed = [name for name in {*before, *after} if before.get(name) != after.get(name)]
+        return all(name in step and abs(value(after, name) - value(step, name)) <= 1e-15 for name in changed)
 
     def overlay(self, lines: dict[str, Any], timeline: Any) -> tuple[int, int]:
         """Write exact dates and announced prices into the timelines; add models that they do not know."""

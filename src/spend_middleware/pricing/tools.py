@@ -57,7 +57,7 @@ def charges(rates: Rates, query: PriceQuery, related: Related) -> list[Charge]:
         add(lines, Unit.CITATION_TOKENS.value, units_of(usage, Unit.CITATION_TOKENS), citations)
     if has_tool_prices(query):
         router = related.row(_ROUTER)
-        fee = router.get("input_cost_per_token") if router and router.key != rates.key else None
+        fee = router.get("input_cost_per_token") if router and "router" not in rates.key else None
         add(lines, "model_router_tokens", max(usage.input_tokens, 0), fee or ZERO)
     return lines
 

@@ -23,6 +23,7 @@ _GROQ_LEAST = Decimal(10)
 # Parallel: ten results are in the price of a request, each further one costs this (https://docs.parallel.ai/pricing).
 _PARALLEL_FURTHER = Decimal("0.001")
 _PARALLEL_INCLUDED = 10
+_PARALLEL_USUAL = "parallel_ai/search"
 _PARALLEL_MODES = {"fast": "parallel_ai/search-fast", "turbo": "parallel_ai/search-turbo"}
 
 _SEARCH_RESULTS = 10
@@ -152,10 +153,10 @@ def _speech(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
         lines: list[Charge] = []
         add(lines, Unit.INPUT_CHARACTERS.value, characters, price)
         return lines, None
-    if card is not None and _used_tokens(usage):
-        return token_charges(usage, card.at(usage.input_tokens, query.at)), None
     if rates.get("output_cost_per_image") is not None:
         return images.flat(rates, usage), None  # a piece of music is billed as one generation
+    if card is not None and _used_tokens(usage):
+        return token_charges(usage, card.at(usage.input_tokens, query.at)), None
     seconds = units_of(usage, Unit.OUTPUT_AUDIO_SECONDS)
     per_second = rates.get("output_cost_per_second")
     if seconds and per_second is not None:
@@ -209,7 +210,8 @@ def _search(rates: Rates, query: PriceQuery, related: Related) -> Answer:
     results = units_of(usage, Unit.SEARCH_RESULTS) or Decimal(_SEARCH_RESULTS)
     lines: list[Charge] = []
     if (query.provider or rates.provider) == "parallel_ai":
-        chosen = related.row(_PARALLEL_MODES.get(usage.traits.get("mode", ""), rates.key)) or rates
+        mode = usage.traits.get("mode")
+        chosen = (related.row(_PARALLEL_MODES.get(mode, _PARALLEL_USUAL)) if mode else None) or rates
         price = chosen.get("input_cost_per_query")
         if price is None:
             return _missing(rates, "queries")
