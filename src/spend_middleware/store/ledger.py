@@ -60,11 +60,15 @@ class Ledger:
         database: Where.
         auto_migrate: Bring the schema up to date before the first batch.
         slots: Over how many rollup rows writers spread.
+        zones: Zones besides UTC that get rollups; one that is new is filled from the rows before the first batch.
     """
 
-    def __init__(self, database: Database, *, auto_migrate: bool = True, slots: int = 1) -> None:
+    def __init__(
+        self, database: Database, *, auto_migrate: bool = True, slots: int = 1, zones: tuple[str, ...] = ()
+    ) -> None:
         self.database = database
         self._auto_migrate = auto_migrate
+        self._named_zones = zones
         self._slot = secrets.randbelow(slots)
         self._tables = tables_for(database.address)
         self._ready = False
@@ -84,9 +88,14 @@ class Ledger:
         if self._ready:
             return
         with self._preparing:
-            if not self._ready:
+            due = not self._ready
+            if due:
                 migrate(self.database, auto=self._auto_migrate)
                 self._ready = True
+        if due and self._named_zones:
+            from spend_middleware.store.zone_fill import fill_missing_zones
+
+            fill_missing_zones(self, self._named_zones)
 
     def write(self, rows: Iterable[Values]) -> int:
         """Write rows that may or may not be there already, in one transaction, and return how many were new."""
@@ -105,7 +114,7 @@ class Ledger:
             tags = tag_rows(fresh)
             if tags:
                 tables.tag(connection, tags)
-            tables.move(connection, moves_of(fresh, [UTC_ZONE, *zones], self._slot))
+            tables.move(connection, moves_of(fresh, [UTC_ZONE, *sorted(zones)], self._slot))
         return len(fresh)
 
     def answers(self) -> bool:

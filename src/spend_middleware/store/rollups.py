@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
@@ -61,10 +62,9 @@ ROLLUPS: dict[str, tuple[str, ...]] = {
 }
 """Rollup table -> its key columns, in the order in which every writer moves them."""
 
-Key = tuple[str | int, ...]
 Amounts = tuple[int, ...]
 Moves = dict[str, list[tuple[str | int, ...]]]
-"""Rollup table -> rows of key and sums to add, sorted by key."""
+"""Rollup table -> rows of key and sums to add."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FAILURES = frozenset((str(Status.FAILURE), str(Status.INTERRUPTED)))
@@ -87,8 +87,7 @@ _measured = itemgetter(
 )
 _wide = itemgetter(*(AT[name] for name in WIDE))
 _customer = itemgetter(*(AT[name] for name in CUSTOMER))
-_names = itemgetter(*(AT[column] for column in KINDS.values() if column))
-_NAMED_KINDS = tuple(kind for kind, column in KINDS.items() if column)
+_NAMED_KINDS = tuple((kind, AT[column]) for kind, column in KINDS.items() if column)
 _START, _TAGS, _ID = AT["start_time"], AT["request_tags"], AT["id"]
 
 
@@ -117,8 +116,11 @@ def amounts_of(values: Values) -> Amounts:
 def tags_of(values: Values) -> tuple[str, ...]:
     """Return a row's tags, each once."""
     stored = values[_TAGS]
-    if not stored or stored == "[]":
-        return ()
+    return _tags_in(stored) if stored and stored != "[]" else ()
+
+
+@lru_cache(maxsize=1024)
+def _tags_in(stored: str) -> tuple[str, ...]:
     try:
         tags = json.loads(stored)
     except ValueError:
@@ -159,54 +161,89 @@ def moves_of(
 ) -> Moves:
     """Return what rows add to each rollup.
 
+    Sorted by zone, day and the rest of the key: all writers lock rows in one order, so none deadlock.
+
     Args:
         rows: Rows that are new to the database.
-        zones: The zones that have rollups.
+        zones: The zones that have rollups, in an order that all writers share; the first stands for all time too.
         slot: The slot of this writer.
         amounts: What each row adds, in the order of `SUMS`; the rows' own values when None.
         totals: Also move the sums over all time, which know no zone.
     """
     if amounts is None:
-        amounts = [amounts_of(row) for row in rows]
-    customers: dict[Key, list[Amounts]] = {}
-    wide: dict[Key, list[Amounts]] = {}
-    named: dict[Key, list[Amounts]] = {}
-    for row, amount in zip(rows, amounts, strict=True):
-        names = _names_of(row)
-        for zone in zones:
-            day = day_of(row[_START], zone)
-            customers.setdefault((zone, day, *_customer(row), slot), []).append(amount)
-            wide.setdefault((zone, day, *_wide(row), slot), []).append(amount)
-            for kind, name in names:
-                named.setdefault((kind, zone, day, name, slot), []).append(amount)
-    moves = {
-        "spend_customer_daily": _added_up(customers),
-        "spend_daily": _added_up(wide),
-        "spend_name_daily": _added_up(named),
-    }
-    if totals:
-        moves["spend_name_totals"] = _totals(rows, amounts, slot)
-    return moves
+        amounts = list(map(amounts_of, rows))
+    calls = list(zip(rows, amounts, map(tags_of, rows), strict=True))
+    moves: Moves = {table: [] for table in ROLLUPS}
+    ever: list[_Sorted] = []
+    for zone in zones:
+        days: defaultdict[str, list[_Call]] = defaultdict(list)
+        for call in calls:
+            days[day_of(call[0][_START], zone)].append(call)
+        for day in sorted(days):
+            named = sorted(_named_sums(days[day]).items())
+            wide, customers = sorted(_wide_sums(days[day]).items()), sorted(_customer_sums(days[day]).items())
+            moves["spend_customer_daily"] += [(zone, day, *key, slot, *sums) for key, sums in customers]
+            moves["spend_daily"] += [(zone, day, *key, slot, *sums) for key, sums in wide]
+            moves["spend_name_daily"] += [
+                (kind, zone, day, name, slot, *sums) for (kind, name), sums in named
+            ]
+            if totals and zone == zones[0]:
+                ever.append(named)
+    moves["spend_name_totals"] = [(*key, slot, *sums) for key, sums in _merged(ever)]
+    return {table: moved for table, moved in moves.items() if moved}
 
 
-def _names_of(row: Values) -> list[tuple[str, str]]:
-    names = list(zip(_NAMED_KINDS, _names(row), strict=True))
-    names.append(("total", ""))
-    names.extend([("tag", tag) for tag in tags_of(row)] or [("untagged", "")])
-    return names
+_Call = tuple[Values, Amounts, tuple[str, ...]]
+_Sums = dict[tuple[str, ...], Amounts]
+_Sorted = list[tuple[tuple[str, ...], Amounts]]
+_Groups = defaultdict[tuple[str, ...], list[Amounts]]
 
 
-def _totals(rows: Sequence[Values], amounts: Sequence[Amounts], slot: int) -> list[tuple[str | int, ...]]:
-    sums: dict[Key, list[Amounts]] = {}
-    for row, amount in zip(rows, amounts, strict=True):
-        for kind, name in _names_of(row):
-            sums.setdefault((kind, name, slot), []).append(amount)
-    return _added_up(sums)
+def _wide_sums(calls: Sequence[_Call]) -> _Sums:
+    groups: _Groups = defaultdict(list)
+    for row, amount, _ in calls:
+        groups[_wide(row)].append(amount)
+    return _added_up(groups)
 
 
-def _added_up(groups: dict[Key, list[Amounts]]) -> list[tuple[str | int, ...]]:
-    """Return key and sums of each group, sorted by key: all writers lock rows in one order, so none deadlock."""
-    return [
-        (*key, *(amounts[0] if len(amounts) == 1 else map(sum, zip(*amounts, strict=True))))
-        for key, amounts in sorted(groups.items())
-    ]
+def _customer_sums(calls: Sequence[_Call]) -> _Sums:
+    groups: _Groups = defaultdict(list)
+    for row, amount, _ in calls:
+        groups[_customer(row)].append(amount)
+    return _added_up(groups)
+
+
+def _named_sums(calls: Sequence[_Call]) -> _Sums:
+    """Return the sums by (kind, name)."""
+    sums: _Sums = {("total", ""): _added([amount for _, amount, _ in calls])}
+    for kind, position in _NAMED_KINDS:
+        names: defaultdict[str, list[Amounts]] = defaultdict(list)
+        for row, amount, _ in calls:
+            names[row[position]].append(amount)
+        for name, amounts in names.items():
+            sums[kind, name] = _added(amounts)
+    tagged: _Groups = defaultdict(list)
+    for _, amount, tags in calls:
+        for tag in tags:
+            tagged["tag", tag].append(amount)
+        if not tags:
+            tagged["untagged", ""].append(amount)
+    return sums | _added_up(tagged)
+
+
+def _merged(days: Sequence[_Sorted]) -> _Sorted:
+    if len(days) == 1:
+        return days[0]
+    groups: _Groups = defaultdict(list)
+    for sums in days:
+        for key, amounts in sums:
+            groups[key].append(amounts)
+    return sorted(_added_up(groups).items())
+
+
+def _added_up(groups: _Groups) -> _Sums:
+    return {key: _added(amounts) for key, amounts in groups.items()}
+
+
+def _added(amounts: Sequence[Amounts]) -> Amounts:
+    return amounts[0] if len(amounts) == 1 else tuple(map(sum, zip(*amounts, strict=True)))

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from spend_middleware.store.engine import Database
     from spend_middleware.store.ledger import Ledger
     from spend_middleware.store.reports import Reports
+    from spend_middleware.store.upkeep import Upkeep
 
 logger = logging.getLogger("spend_middleware.store")
 
@@ -225,8 +226,16 @@ class Store:
                     self.database,
                     auto_migrate=self._settings.auto_migrate,
                     slots=self._settings.hot_row_slots,
+                    zones=self._settings.report_timezones,
                 )
             return self._ledger
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """What changes the ledger beside the writer: adjusting, verifying, importing, forgetting."""
+        from spend_middleware.store.upkeep import Upkeep
+
+        return Upkeep(self, self._settings)
 
     @property
     def engine(self) -> Engine:
