@@ -370,17 +370,17 @@ class Spend:
     def verify(self, repair: bool = False) -> Any:
         """Compare rollups with rows, and journal with database; name each difference, and mend it on request."""
         self.flush()
-        return self.store.verify(repair=repair)
+        return self.store.upkeep.verify(repair=repair)
 
     def forget(self, *, end_user: str) -> Any:
         """Erase a person from rows, tags, rollups and journal; totals stay."""
         self.flush()
-        return self.store.forget(end_user=end_user)
+        return self.store.upkeep.forget(end_user=end_user)
 
     def import_litellm(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> Any:
         """Take over LiteLLM's rows by table name; again and again without doubling anything."""
         self.start()
-        return self.store.import_litellm(tables)
+        return self.store.upkeep.import_litellm(tables)
 
     def health(self) -> dict[str, Any]:
         """Return how the ledger is: database reachable, queue, journal, what was set aside or refused."""

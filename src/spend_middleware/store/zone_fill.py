@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterable
 from datetime import date
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -21,6 +23,8 @@ from spend_middleware.store.zones import (
     rows_since,
     zone_of,
 )
+
+logger = logging.getLogger("spend_middleware.store")
 
 
 def fill_zone(ledger: Ledger, name: str) -> int:
@@ -54,6 +58,16 @@ def fill_zone(ledger: Ledger, name: str) -> int:
             filled += bool(moves)
         _write_zones(connection, sorted({*zones, zone} - {UTC_ZONE}))
     return filled
+
+
+def fill_missing_zones(ledger: Ledger, names: Iterable[str]) -> None:
+    """Fill each named zone that has no rollups yet; a name that is no zone is an error of its own."""
+    wanted = {zone_of(name).key for name in names}
+    with ledger.database.engine.connect() as connection:
+        missing = wanted - rolled_zones(connection)
+    for name in sorted(missing):
+        days = fill_zone(ledger, name)
+        logger.info("The rollups of zone %s were filled: %d days.", name, days)
 
 
 def drop_zone(ledger: Ledger, name: str) -> None:

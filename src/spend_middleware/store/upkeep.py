@@ -1,0 +1,81 @@
+"""What changes the ledger beside the writer: adjusting, repricing, verifying, importing, retaining, forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from spend_middleware.settings import Settings
+from spend_middleware.store.adjust import Adjusted, Entry, adjust
+from spend_middleware.store.forget import Forgotten, forget
+from spend_middleware.store.importing import Imported, import_litellm
+from spend_middleware.store.report_reader import Reader
+from spend_middleware.store.report_values import LogFilter
+from spend_middleware.store.reprice import Pricer, Repricing, reprice
+from spend_middleware.store.retention import Retained, retain
+from spend_middleware.store.verify import Verification, verify
+from spend_middleware.store.zone_fill import fill_zone
+
+if TYPE_CHECKING:
+    from spend_middleware.store.store import Store
+
+
+class Upkeep:
+    """The rare jobs of a ledger; each works in small transactions and can be repeated without harm.
+
+    Args:
+        store: Whose ledger and journal.
+        settings: Gives the default time zone and the retention.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    @property
+    def _reader(self) -> Reader:
+        # Never the replica: what is written next depends on what is read here.
+        return Reader(self._store.engine, self._settings.timezone, seconds=3_600.0)
+
+    def adjust(self, entries: Iterable[Entry]) -> Adjusted:
+        """Make signed entries that change what calls count for."""
+        return adjust(self._store.ledger, entries)
+
+    def reprice(
+        self,
+        price: Pricer,
+        where: LogFilter,
+        *,
+        dry_run: bool = True,
+        made_by: str = "",
+        reason: str = "repriced",
+    ) -> Repricing:
+        """Price rows again, and enter the differences unless it is a dry run."""
+        return reprice(
+            self._store.ledger, self._reader, price, where, dry_run=dry_run, made_by=made_by, reason=reason
+        )
+
+    def verify(self, *, repair: bool = False) -> Verification:
+        """Compare rollups with rows, and say what waits in the journal and what was set aside."""
+        found = verify(self._store.ledger, self._reader, repair=repair)
+        health = self._store.health()
+        found.waiting, found.set_aside = health["pending"], health["set_aside"]
+        return found
+
+    def forget(self, *, end_user: str) -> Forgotten:
+        """Erase a person; what waits in the journal is written first, so that it is erased too."""
+        self._store.flush()
+        return forget(self._store.ledger, end_user)
+
+    def import_litellm(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Imported]:
+        """Take over LiteLLM's rows, by table name."""
+        return import_litellm(self._store.ledger, tables)
+
+    def fill_zone(self, name: str) -> int:
+        """Give a time zone rollups."""
+        return fill_zone(self._store.ledger, name)
+
+    def retain(self, days: int | None = None) -> Retained | None:
+        """Delete rows older than so many days, `settings.retention_days` when None; None when all rows are kept."""
+        days = days or self._settings.retention_days
+        return None if days is None else retain(self._store.ledger, days)
