@@ -7,21 +7,20 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic_core import from_json
-
 from spend_middleware.call import Usage
 from spend_middleware.wire import sse
 from spend_middleware.wire.answers import asked_model, error_word, failure, total_note
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.tokens import token_usage
-from spend_middleware.wire.values import count, listing, mapping, parsed, string
+from spend_middleware.wire.values import count, json_of, listing, mapping, parsed, string
 
 Counter = Callable[[Mapping[str, Any]], Usage]
 """Turns one usage object into counts, as one provider means them."""
 
 USAGE_MARKERS = (b'"usage":{', b'"usage": {')
 _FINISH_MARKERS = (b'"finish_reason":"', b'"finish_reason": "')
+_MODEL_MARKERS = (b'"model":"', b'"model": "')
 ERROR_MARKERS = (b'"error":{', b'"error": {', b'"error":"', b'"error": "')
 
 
@@ -29,7 +28,7 @@ def document_of(received: Received) -> Any:
     """Return the JSON value of an answer that was not streamed; of a broken one, what can be relied on."""
     body = received.body
     try:
-        return from_json(body)
+        return json_of(body)
     except ValueError:
         pass
     document = parsed(body)
@@ -118,7 +117,10 @@ def _streamed(route: Route, sent: Sent, body: bytes, counter: Counter) -> Readin
         stream=True,
     )
     if reading.response_model is None:
-        reading.response_model = string(sse.first_object(body).get("model"))
+        # Azure's first chunk names none: https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
+        named = next(sse.objects_holding(body, *_MODEL_MARKERS), {})
+        reading.response_model = string(named.get("model"))
+        reading.response_id = string(named.get("id")) or reading.response_id
     _count(reading, route.provider, usage, counter)
     # An error can come inside a stream that began with 200.
     broken = next((found for found in sse.objects_holding(body, *ERROR_MARKERS) if found.get("error")), None)
