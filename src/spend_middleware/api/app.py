@@ -41,6 +41,13 @@ FAMILIES = (
     "activity_listings",
     "allowed_ips",
     "models",
+    "keys",
+    "teams",
+    "users",
+    "customers",
+    "budgets",
+    "tags",
+    "organizations",
 )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
+from spend_middleware.call import from_pico
 from spend_middleware.store.engine import WRITES
 from spend_middleware.store.entities import (
     Limited,
@@ -26,9 +27,9 @@ from spend_middleware.store.entities import (
     SpendUser,
 )
 from spend_middleware.store.key_cache import KeyCache, KeyRecord, _Unknown
-from spend_middleware.store.report_values import EVERYTHING, By
+from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter
 from spend_middleware.store.reports import Reports
-from spend_middleware.store.standing import instant, standing
+from spend_middleware.store.standing import instant, standing, window
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -189,10 +190,62 @@ class Directory:
             for name, place in at.items()
         }
 
+    def reset_at(self, limits: Limited) -> int | None:
+        """Return when the window of a budget ends, counted on from the last reset that was written down."""
+        return window(limits, self.now(), self.zone)[1]
+
     def lifetime(self, keys: Sequence[SpendKey]) -> dict[str, Decimal]:
         """Return what each key has spent in its whole life, whatever was reset."""
         spent = self._spent(By.KEY, {key.token: key.total_since for key in keys})
         return {key.token: spent.get(key.token, Decimal(0)) + key.total_carried for key in keys}
+
+    def member_accounts(self, members: Sequence[SpendMembership]) -> dict[tuple[str, str], Account]:
+        """Return what counts against each member of a team or an organization, by (group, user)."""
+        now = self.now()
+        budgets = self._budgets_of(members)
+        at = {
+            (member.group_id, member.user_id): standing(
+                member, None, budgets.get(member.budget_id or ""), now, self.zone
+            )
+            for member in members
+        }
+        spent = self._spent_in(members, {place: one.since for place, one in at.items()})
+        return {place: Account(spent[place] + one.carried, one.reset_at) for place, one in at.items()}
+
+    def member_totals(self, members: Sequence[SpendMembership]) -> dict[tuple[str, str], Decimal]:
+        """Return what each member has spent in the group in all, by (group, user)."""
+        spent = self._spent_in(members, {(one.group_id, one.user_id): one.total_since for one in members})
+        return {
+            (one.group_id, one.user_id): spent[one.group_id, one.user_id] + one.total_carried
+            for one in members
+        }
+
+    def _spent_in(
+        self, members: Sequence[SpendMembership], since: Mapping[tuple[str, str], int]
+    ) -> dict[tuple[str, str], Decimal]:
+        spent = dict.fromkeys(since, Decimal(0))
+        for kind, by in (("team", By.TEAM), ("organization", By.ORGANIZATION)):
+            groups = tuple(sorted({one.group_id for one in members if one.kind == kind}))
+            always = [(one.group_id, one.user_id) for one in members if one.kind == kind]
+            if any(since[place] == 0 for place in always):
+                where = Filter(team_id=groups) if by is By.TEAM else Filter(organization_id=groups)
+                for group in self.reports.by([by, By.USER], EVERYTHING, where=where).groups:
+                    place = (group.keys[0], group.keys[1])
+                    if since.get(place) == 0:
+                        spent[place] = group.sums.spend
+            for group_id, user_id in always:
+                moment = since[group_id, user_id]
+                if moment:  # A window or a reset: few calls, added up one by one.
+                    mine = (group_id,)
+                    where_rows = LogFilter(
+                        team_id=mine if by is By.TEAM else (),
+                        organization_id=mine if by is By.ORGANIZATION else (),
+                        user_id=(user_id,),
+                        since=moment,
+                    )
+                    rows = self.reports.every_log(EVERYTHING, where_rows)
+                    spent[group_id, user_id] = from_pico(sum(row.spend_pico or 0 for row in rows))
+        return spent
 
     def _spent(self, by: By, since: Mapping[str, int]) -> dict[str, Decimal]:
         names: dict[int, list[str]] = {}
@@ -200,8 +253,15 @@ class Directory:
             names.setdefault(moment, []).append(name)
         spent: dict[str, Decimal] = {}
         for moment, some in names.items():
-            for name, sums in self.reports.spend_since_many(by, some, instant(moment), EVERYTHING).items():
-                spent[name] = sums.spend
+            for start in range(0, len(some), _MANY):
+                part = tuple(some[start : start + _MANY])
+                if moment == 0:
+                    where = Filter(**{by.value: part})
+                    groups = self.reports.by([by], EVERYTHING, where=where).groups
+                    spent |= {group.keys[0]: group.sums.spend for group in groups}
+                else:
+                    sums = self.reports.spend_since_many(by, part, instant(moment), EVERYTHING)
+                    spent |= {name: one.spend for name, one in sums.items()}
         return spent
 
     def _budgets_of(self, entities: Any) -> dict[str, SpendBudget]:

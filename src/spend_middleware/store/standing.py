@@ -45,7 +45,7 @@ def standing(
         now: Microseconds since the epoch.
     """
     ruling = limits if limits is not None and limits.budget_duration else budget
-    start, end = _window(ruling, now, zone) if ruling is not None else (0, None)
+    start, end = window(ruling, now, zone) if ruling is not None else (0, None)
     if isinstance(ruling, SpendBudget):
         start = max(start, ruling.window_since)
     if start > entity.spend_since:
@@ -53,7 +53,7 @@ def standing(
     return Standing(entity.spend_since, entity.spend_carried, end)
 
 
-def _window(limits: Limited, now: int, zone: tzinfo) -> tuple[int, int | None]:
+def window(limits: Limited, now: int, zone: tzinfo) -> tuple[int, int | None]:
     """Return when the window that holds a moment began (0: before the first reset) and when it ends."""
     end = limits.budget_reset_at
     if end is None or end > now or limits.budget_duration is None:

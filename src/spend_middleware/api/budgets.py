@@ -1,0 +1,116 @@
+"""The routes of reusable budgets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import HTTPException, Query
+from fastapi.responses import Response
+
+from spend_middleware.api.answers import answer
+from spend_middleware.api.asked import TheCaller
+from spend_middleware.api.desk import TheDirectory, actor, refusing
+from spend_middleware.api.routing import Permission, Routes
+from spend_middleware.api.schemas_customers import (
+    BudgetDeleteRequest,
+    BudgetNewRequest,
+    BudgetRequest,
+    BudgetSetting,
+)
+from spend_middleware.api.schemas_entities import BudgetRow, Part, budget_row, budget_values, filled
+from spend_middleware.errors import ConfigurationError, NotFoundError
+from spend_middleware.store import directory_budgets
+from spend_middleware.store.entities import SpendBudget
+from spend_middleware.store.standing import EPOCH, micros
+
+routes = Routes("budget management")
+
+# What a form may change, with its kind and what it is for.
+_SETTINGS = (
+    ("max_parallel_requests", "Integer", "Calls that may run at the same time; stored and shown."),
+    ("tpm_limit", "Integer", "Tokens a minute; stored and shown."),
+    ("rpm_limit", "Integer", "Calls a minute; stored and shown."),
+    ("budget_duration", "String", "How long a window is, such as 30d."),
+    ("max_budget", "Float", "USD that may be spent in a window."),
+    ("soft_budget", "Float", "USD from which on somebody is warned."),
+)
+
+
+@routes.post("/budget/new", permission=Permission.ADMIN, response_model=BudgetRow)
+def new_budget(directory: TheDirectory, caller: TheCaller, data: BudgetNewRequest) -> Response:
+    """Make a budget that customers, tags, members and keys can be linked to."""
+    try:
+        with directory.write(actor(caller)) as desk:
+            budget = directory_budgets.create_budget(desk, _wanted(data))
+    except ConfigurationError as error:
+        raise HTTPException(400, {"error": str(error)}) from None
+    return answer(budget_row(directory, budget))
+
+
+@routes.post("/budget/info", permission=Permission.READ_ALL, response_model=list[BudgetRow])
+def info_budget(directory: TheDirectory, data: BudgetRequest) -> Response:
+    """Show budgets; unknown ids are left out."""
+    if not data.budgets:
+        raise HTTPException(400, {"error": "Name the budgets to show in `budgets`."})
+    with directory.read() as desk:
+        found = desk.some(SpendBudget, SpendBudget.budget_id, data.budgets)
+    return answer([budget_row(directory, budget) for budget in found])
+
+
+@routes.post("/budget/update", permission=Permission.ADMIN, response_model=BudgetRow)
+def update_budget(directory: TheDirectory, caller: TheCaller, data: BudgetNewRequest) -> Response:
+    """Change the fields of a budget that are given."""
+    if data.budget_id is None:
+        raise HTTPException(400, {"error": "budget_id is required"})
+    wanted = _wanted(data)
+    try:
+        with directory.write(actor(caller)) as desk:
+            budget = directory_budgets.change_budget(desk, data.budget_id, wanted)
+    except NotFoundError as error:
+        raise HTTPException(404, {"error": str(error)}) from None
+    except ConfigurationError as error:
+        raise HTTPException(400, {"error": str(error)}) from None
+    return answer(budget_row(directory, budget))
+
+
+@routes.post("/budget/delete", permission=Permission.ADMIN, response_model=BudgetRow | None)
+def delete_budget(directory: TheDirectory, caller: TheCaller, data: BudgetDeleteRequest) -> Response:
+    """Delete a budget and show it a last time; null for one that is not there."""
+    with directory.write(actor(caller)) as desk:
+        budget = directory_budgets.delete_budget(desk, data.id)
+    return answer(budget_row(directory, budget))
+
+
+@routes.get("/budget/list", permission=Permission.READ_ALL, response_model=list[BudgetRow])
+def list_budget(directory: TheDirectory) -> Response:
+    """List all budgets, oldest first."""
+    with directory.read() as desk:
+        found = directory_budgets.list_budgets(desk)
+    return answer([budget_row(directory, budget) for budget in found])
+
+
+@routes.get("/budget/settings", permission=Permission.READ_ALL, response_model=list[BudgetSetting])
+def budget_settings(
+    directory: TheDirectory, budget_id: Annotated[Part, Query(description="The budget.")]
+) -> Response:
+    """Show the fields of a budget one by one, for a form."""
+    with refusing("budget_id"), directory.read() as desk:
+        values = budget_values(directory_budgets.get_budget(desk, budget_id))
+    return answer([_setting(name, kind, text, values[name]) for name, kind, text in _SETTINGS])
+
+
+def _setting(name: str, kind: str, text: str, value: Any) -> dict[str, Any]:
+    said = {"field_name": name, "field_type": kind, "field_description": text, "field_value": value}
+    return filled(BudgetSetting, said | {"stored_in_db": value is not None})
+
+
+def _wanted(data: BudgetNewRequest) -> dict[str, Any]:
+    wanted = data.given()
+    for name in ("budget_reset_at", "temp_budget_expiry"):
+        at: datetime | None = wanted.get(name)
+        if at is not None:
+            wanted[name] = micros(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
+            if wanted[name] < micros(EPOCH):
+                raise HTTPException(400, {"error": f"{name} lies before 1970"})
+    return wanted

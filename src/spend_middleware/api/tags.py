@@ -1,0 +1,170 @@
+"""The routes of registered tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import HTTPException, Query
+from fastapi.responses import Response
+
+from spend_middleware.api.answers import answer, number, zulu
+from spend_middleware.api.asked import TheCaller, TheHouse
+from spend_middleware.api.desk import TheDirectory, actor
+from spend_middleware.api.parameters import period_of
+from spend_middleware.api.routing import Permission, Routes
+from spend_middleware.api.schemas_customers import (
+    DistinctTagsResponse,
+    TagAnswer,
+    TagConfig,
+    TagDeleteRequest,
+    TagInfoRequest,
+    TagMessage,
+    TagNewRequest,
+    TagRow,
+    TagSummaryResponse,
+    TagUpdateRequest,
+)
+from spend_middleware.api.schemas_entities import Part, budget_row, filled
+from spend_middleware.errors import ConfigurationError, NotFoundError
+from spend_middleware.store import directory_tags
+from spend_middleware.store.directory import Directory
+from spend_middleware.store.directory_budgets import budgets_of
+from spend_middleware.store.entities import SpendTag
+from spend_middleware.store.report_values import EVERYTHING, By, Filter
+
+routes = Routes("tag management")
+
+
+@routes.post("/tag/new", permission=Permission.ADMIN, response_model=TagAnswer)
+def new_tag(directory: TheDirectory, caller: TheCaller, data: TagNewRequest) -> Response:
+    """Register a tag, so that it has a description and a budget; calls can carry tags without that."""
+    try:
+        with directory.write(actor(caller)) as desk:
+            tag = directory_tags.create(desk, data.given())
+    except ConfigurationError as error:
+        raise HTTPException(400, str(error)) from None
+    return answer(
+        {"message": f"Tag {tag.tag_name} created successfully", "tag": filled(TagConfig, _columns(tag))}
+    )
+
+
+@routes.post("/tag/update", permission=Permission.ADMIN, response_model=TagAnswer)
+def update_tag(directory: TheDirectory, caller: TheCaller, data: TagUpdateRequest) -> Response:
+    """Change the fields of a registered tag that are given."""
+    try:
+        with directory.write(actor(caller)) as desk:
+            tag = directory_tags.change(desk, data.name, data.given())
+    except NotFoundError as error:
+        raise HTTPException(404, str(error)) from None
+    except ConfigurationError as error:
+        raise HTTPException(400, str(error)) from None
+    return answer(
+        {"message": f"Tag {tag.tag_name} updated successfully", "tag": filled(TagConfig, _columns(tag))}
+    )
+
+
+@routes.post("/tag/delete", permission=Permission.ADMIN, response_model=TagMessage)
+def delete_tag(directory: TheDirectory, caller: TheCaller, data: TagDeleteRequest) -> Response:
+    """Forget the registration of a tag; its calls stay in the ledger."""
+    try:
+        with directory.write(actor(caller)) as desk:
+            directory_tags.delete(desk, data.name)
+    except NotFoundError as error:
+        raise HTTPException(404, str(error)) from None
+    return answer({"message": f"Tag {data.name} deleted successfully"})
+
+
+@routes.post("/tag/info", permission=Permission.READ_ALL, response_model=dict[str, TagRow])
+def info_tag(directory: TheDirectory, data: TagInfoRequest) -> Response:
+    """Show registered tags by name; unknown ones are left out."""
+    with directory.read() as desk:
+        tags = desk.some(SpendTag, SpendTag.tag_name, data.names)
+    if not tags:
+        raise HTTPException(404, "No tags found")
+    return answer({row["name"]: row for row in _rows(directory, tags)})
+
+
+@routes.get("/tag/list", permission=Permission.READ_ALL, response_model=list[TagRow])
+def list_tags(
+    house: TheHouse,
+    directory: TheDirectory,
+    start_date: Annotated[Part | None, Query(description="Only tags that were used since this day.")] = None,
+    end_date: Annotated[Part | None, Query(description="Only tags that were used until this day.")] = None,
+) -> Response:
+    """List registered tags, and behind them the tags that calls carry without being registered."""
+    period = period_of(start_date, end_date, None, house.settings.timezone)
+    used = set(directory.reports.names(By.TAG, EVERYTHING, period))
+    with directory.read() as desk:
+        registered = directory_tags.find(desk)
+    bounded = bool(start_date or end_date)
+    rows = _rows(directory, [tag for tag in registered if not bounded or tag.tag_name in used])
+    names = {tag.tag_name for tag in registered}
+    said = "This is just a spend tag that was passed dynamically in a request. It does not control any LLM models."
+    rows += [filled(TagRow, {"name": name, "description": said}) for name in sorted(used - names)]
+    return answer(rows)
+
+
+@routes.get("/tag/distinct", permission=Permission.READ_ALL, response_model=DistinctTagsResponse)
+def get_distinct_user_agent_tags(directory: TheDirectory) -> Response:
+    """List every tag that calls carry, in the order of the alphabet."""
+    return answer({"results": [{"tag": tag} for tag in directory.reports.names(By.TAG, EVERYTHING)]})
+
+
+@routes.get("/tag/summary", permission=Permission.READ_ALL, response_model=TagSummaryResponse)
+def get_tag_summary(
+    house: TheHouse,
+    directory: TheDirectory,
+    start_date: Annotated[Part, Query(description="First day, YYYY-MM-DD.")],
+    end_date: Annotated[Part, Query(description="Last day, counted whole.")],
+    tag_filter: Annotated[Part | None, Query(description="Only this tag.")] = None,
+    tag_filters: Annotated[list[Part] | None, Query(description="Only these tags.")] = None,
+) -> Response:
+    """Sum up each tag over a period, most expensive first."""
+    period = period_of(start_date, end_date, None, house.settings.timezone)
+    wanted = tuple(tag_filters or ()) or ((tag_filter,) if tag_filter else ())
+    report = directory.reports.tags(EVERYTHING, period, Filter(tag=wanted))
+    users: dict[str, int] = {}
+    for group in directory.reports.by([By.TAG, By.USER], EVERYTHING, period, Filter(tag=wanted)).groups:
+        if group.keys[1]:
+            users[group.keys[0]] = users.get(group.keys[0], 0) + 1
+    return answer(
+        {
+            "results": [
+                {
+                    "tag": line.tag,
+                    "unique_users": users.get(line.tag, 0),
+                    "total_requests": line.sums.requests,
+                    "successful_requests": line.sums.successes,
+                    "failed_requests": line.sums.failures,
+                    "total_tokens": line.sums.prompt_tokens + line.sums.completion_tokens,
+                    "total_spend": number(line.sums.spend),
+                }
+                for line in report.tags
+            ]
+        }
+    )
+
+
+def _rows(directory: Directory, tags: Sequence[SpendTag]) -> list[dict[str, Any]]:
+    with directory.read() as desk:
+        budgets = budgets_of(desk, tags)
+    return [
+        filled(
+            TagRow,
+            _columns(tag) | {"litellm_budget_table": budget_row(directory, budgets.get(tag.budget_id or ""))},
+        )
+        for tag in tags
+    ]
+
+
+def _columns(tag: SpendTag) -> dict[str, Any]:
+    return {
+        "name": tag.tag_name,
+        "description": tag.description,
+        "models": tag.models,
+        "model_info": tag.model_info if tag.model_info is not None else {},
+        "created_at": zulu(tag.created_at),
+        "updated_at": zulu(tag.updated_at),
+        "created_by": tag.created_by,
+    }

@@ -1,0 +1,220 @@
+"""The routes of internal users."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from fastapi.responses import Response
+
+from spend_middleware.api.access import Caller
+from spend_middleware.api.answers import answer
+from spend_middleware.api.asked import TheCaller
+from spend_middleware.api.desk import (
+    QueryPage,
+    Search,
+    TheDirectory,
+    actor,
+    forbid,
+    pages,
+    refusing,
+    sorted_by,
+)
+from spend_middleware.api.errors import ProxyError
+from spend_middleware.api.key_rows import key_rows, new_key
+from spend_middleware.api.parameters import listed
+from spend_middleware.api.routing import Permission, Routes
+from spend_middleware.api.schemas_entities import Part, filled
+from spend_middleware.api.schemas_teams import LiteLLM_TeamTable
+from spend_middleware.api.schemas_users import (
+    DeleteUserRequest,
+    KeyOfUser,
+    NewUserRequest,
+    NewUserResponse,
+    TeamOfUser,
+    UpdateUserRequest,
+    UserInfoResponse,
+    UserInfoRow,
+    UserInfoV2Response,
+    UserListed,
+    UserListResponse,
+    UserRow,
+    UserUpdated,
+)
+from spend_middleware.api.team_rows import team_rows
+from spend_middleware.api.user_rows import user_rows
+from spend_middleware.store import directory_keys, directory_teams, directory_users
+from spend_middleware.store.directory import Desk
+from spend_middleware.store.directory_teams import ORGANIZATION, TEAM, Member
+from spend_middleware.store.directory_users import UserQuery
+from spend_middleware.store.entities import SpendTeam, SpendUser
+
+routes = Routes("Internal User management")
+
+_OF_THE_KEY = frozenset(["aliases", "config", "permissions", "blocked", "duration", "key_alias"])
+
+
+@routes.post("/user/new", permission=Permission.ADMIN, response_model=NewUserResponse)
+def new_user(directory: TheDirectory, caller: TheCaller, data: NewUserRequest) -> Response:
+    """Make a user and, unless auto_create_key is false, a key, which is shown this once."""
+    given = data.given()
+    of_key = {name: given.pop(name) for name in sorted(_OF_THE_KEY & given.keys())}
+    given.setdefault("user_role", "internal_user_viewer")
+    asked = [*(data.teams or ()), *([data.team_id] if data.team_id else ())]
+    teams = [one if isinstance(one, TeamOfUser) else TeamOfUser(team_id=one) for one in asked]
+    key = secret = None
+    with refusing("user_id", taken=409), directory.write(actor(caller)) as desk:
+        user = directory_users.create(desk, given)
+        desk.session.flush()
+        for team in {one.team_id: one for one in teams}.values():
+            directory_teams.get(desk, team.team_id)
+            _join(desk, TEAM, team.team_id, user, team)
+        for organization in dict.fromkeys(data.organizations or ()):
+            directory_teams.add_members(
+                desk, ORGANIZATION, organization, [Member("internal_user", user.user_id)]
+            )
+        if data.auto_create_key:
+            key, secret = directory_keys.generate(desk, {**of_key, "user_id": user.user_id})
+    row = user_rows(directory, [user])[0]
+    made: dict[str, Any] = {"policies": None}
+    if key is not None and secret is not None:
+        shown = new_key(directory, key, secret, data.duration)
+        made |= {
+            name: shown[name]
+            for name in ("key", "key_name", "key_alias", "duration", "expires", "router_settings")
+        }
+    return answer(filled(NewUserResponse, made, row | {"teams": row["teams"] or None}))
+
+
+@routes.get("/user/info", permission=Permission.ANY_KEY, response_model=UserInfoResponse)
+def user_info(
+    directory: TheDirectory,
+    caller: TheCaller,
+    user_id: Annotated[Part | None, Query(description="The caller's own user when absent.")] = None,
+) -> Response:
+    """Tell all about a user: columns, keys and teams."""
+    asked = _asked(caller, user_id)
+    with refusing("user_id"), directory.read() as desk:
+        user = desk.get(SpendUser, asked or "") if user_id is None else directory_users.get(desk, user_id)
+        keys = directory_users.keys_of(desk, asked) if asked else []
+        joined = directory_teams.groups_of(desk, TEAM, [asked])[asked] if asked else []
+        teams = desk.some(SpendTeam, SpendTeam.team_id, joined)
+        names = {
+            team.team_id: team.team_alias
+            for team in desk.some(SpendTeam, SpendTeam.team_id, [key.team_id for key in keys if key.team_id])
+        }
+    shown = [
+        key_rows(directory, [key], KeyOfUser, team_alias=names.get(key.team_id or "") or "None")
+        for key in keys
+    ]
+    row = None
+    if user is not None:
+        more: dict[str, dict[str, Any]] = {user.user_id: {"organization_memberships": []}}
+        row = user_rows(directory, [user], UserInfoRow, more)[0]
+    return answer(
+        {
+            "user_id": asked if user_id is not None or user is not None else None,
+            "user_info": row,
+            "keys": [one[0] for one in shown],
+            "teams": team_rows(directory, teams, LiteLLM_TeamTable),
+        }
+    )
+
+
+@routes.get("/v2/user/info", permission=Permission.ANY_KEY, response_model=UserInfoV2Response)
+def user_info_v2(
+    directory: TheDirectory,
+    caller: TheCaller,
+    user_id: Annotated[Part | None, Query(description="The caller's own user when absent.")] = None,
+) -> Response:
+    """Tell about a user without its keys."""
+    asked = _asked(caller, user_id)
+    with refusing("user_id"), directory.read() as desk:
+        user = directory_users.get(desk, asked or "")
+    return answer(user_rows(directory, [user], UserInfoV2Response)[0])
+
+
+@routes.post("/user/update", permission=Permission.ADMIN, response_model=UserUpdated)
+def user_update(directory: TheDirectory, caller: TheCaller, data: UpdateUserRequest) -> Response:
+    """Change the fields of a user that are given."""
+    given = {name: value for name, value in data.given().items() if name not in _OF_THE_KEY}
+    with refusing("user_id"), directory.write(actor(caller)) as desk:
+        if data.user_id is not None:
+            user = directory_users.get(desk, data.user_id)
+        elif data.user_email is not None:
+            user = directory_users.by_email(desk, data.user_email)
+        else:
+            raise ProxyError(
+                400, "Pass the user_id, or the user_email, of the user to change.", param="user_id"
+            )
+        user = directory_users.change(desk, user, given)
+    return answer({"user_id": user.user_id, "data": user_rows(directory, [user], UserRow)[0]})
+
+
+@routes.post("/user/delete", permission=Permission.ADMIN, response_model=int)
+def delete_user(directory: TheDirectory, caller: TheCaller, data: DeleteUserRequest) -> Response:
+    """Delete users with their keys, and tell how many; their calls stay in the ledger."""
+    with refusing("user_ids"), directory.write(actor(caller)) as desk:
+        deleted = directory_users.delete(desk, data.user_ids)
+    return answer(deleted)
+
+
+@routes.get("/user/list", permission=Permission.READ_ALL, response_model=UserListResponse)
+def get_users(
+    directory: TheDirectory,
+    role: Part | None = None,
+    user_ids: Annotated[
+        Part | None, Query(description="Ids, separated by commas.", max_length=10_000)
+    ] = None,
+    sso_user_ids: Annotated[Part | None, Query(description="Ids, separated by commas.")] = None,
+    user_email: Annotated[Part | None, Query(description="A piece of the address.")] = None,
+    search: Search = None,
+    team: Annotated[Part | None, Query(description="Members of this team.")] = None,
+    page: QueryPage = 1,
+    page_size: Annotated[int, Query(ge=1, le=100, description="Users a page.")] = 25,
+    sort_by: Part | None = None,
+    sort_order: Literal["asc", "desc"] = "asc",
+    organization_ids: Annotated[Part | None, Query(description="Ids, separated by commas.")] = None,
+) -> Response:
+    """List users page by page, newest first unless asked otherwise."""
+    query = UserQuery(
+        role=role,
+        user_ids=listed(user_ids),
+        sso_user_ids=listed(sso_user_ids),
+        email_part=user_email,
+        search=search,
+        team=team,
+        organization_ids=listed(organization_ids),
+    )
+    with directory.read() as desk:
+        users, total = directory_users.find(
+            desk,
+            query,
+            sort_by=sorted_by(sort_by, directory_users.SORTABLE, "created_at"),
+            descending=sort_by is None or sort_order == "desc",
+            offset=(page - 1) * page_size,
+            limit=page_size,
+        )
+        counts = directory_users.key_counts(desk, [user.user_id for user in users])
+    more = {user.user_id: {"key_count": counts.get(user.user_id, 0)} for user in users}
+    return answer(
+        {
+            "users": user_rows(directory, users, UserListed, more),
+            "total": total,
+            "page": page,
+            "page_size": page_size,
+            "total_pages": pages(total, page_size),
+        }
+    )
+
+
+def _join(desk: Desk, kind: str, group_id: str, user: SpendUser, place: TeamOfUser) -> None:
+    member = Member(place.user_role, user.user_id)
+    directory_teams.add_members(desk, kind, group_id, [member], place.max_budget_in_team)
+
+
+def _asked(caller: Caller, user_id: str | None) -> str | None:
+    """Return the user that is asked about, or refuse to tell of somebody else."""
+    if user_id is not None and not caller.sees_all and user_id != caller.user_id:
+        forbid("key not allowed to access this user's info. It belongs to somebody else.")
+    return user_id or caller.user_id
