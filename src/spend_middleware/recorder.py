@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic_core import from_json
-
 from spend_middleware.attribution import (
     NOBODY,
     Scope,
@@ -32,6 +30,7 @@ from spend_middleware.settings import Settings
 from spend_middleware.telemetry import Telemetry
 from spend_middleware.wire import request, table
 from spend_middleware.wire.reading import Reading, Route, Sent
+from spend_middleware.wire.values import json_of
 
 log = logging.getLogger("spend_middleware")
 
@@ -269,7 +268,7 @@ def _json_object(body: bytes | None) -> Mapping[str, Any] | None:
     if not body or body[:1] not in b"{ \n\r\t":
         return None
     try:
-        content = from_json(body)
+        content = json_of(body)
     except ValueError:
         return None
     return content if isinstance(content, dict) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json
+from spend_middleware.wire.values import json_of
 
 _STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
@@ -85,7 +85,7 @@ def _event_around(body: bytes, at: int) -> tuple[int, dict[str, Any] | None]:
 
 def _object(text: bytes) -> dict[str, Any] | None:
     try:
-        value = from_json(text)
+        value = json_of(text)
     except ValueError:
         return None
     return value if isinstance(value, dict) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -17,12 +18,31 @@ _NUMBER = b"0123456789.eE+- \t\r\n"
 _NOTHING: Mapping[str, Any] = {}
 
 
+def json_of(body: bytes) -> Any:
+    """Return the JSON value of a body.
+
+    Raises:
+        ValueError: The body is not JSON.
+    """
+    try:
+        return from_json(body)
+    except ValueError:
+        # Half of a surrogate pair is legal in JSON (RFC 8259, section 8.2) and comes where a provider cuts a text
+        # between chunks; the fast parser takes none.
+        if b"\\ud" not in body and b"\\uD" not in body:
+            raise
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def parsed(body: bytes) -> Any:
     """Return the JSON value of a body, the readable part of one that broke off, or None."""
     if not body:
         return None
     try:
-        return from_json(body)
+        return json_of(body)
     except ValueError:
         pass
     try:
@@ -35,7 +55,7 @@ def parsed(body: bytes) -> Any:
 def documents(body: bytes) -> list[Mapping[str, Any]]:
     """Return the objects of a body that is one JSON object or JSON lines, the readable part of a broken one too."""
     try:
-        whole = from_json(body)
+        whole = json_of(body)
     except ValueError:
         pass
     else:
@@ -44,6 +64,19 @@ def documents(body: bytes) -> list[Mapping[str, Any]]:
         found for line in body.split(b"\n") if line.lstrip()[:1] == b"{" and (found := mapping(parsed(line)))
     ]
     return out or [found for found in (mapping(parsed(body)),) if found]
+
+
+def last_document(body: bytes) -> Mapping[str, Any]:
+    """Return the last object of a body of JSON lines, or the one object that it is, an empty one when it broke off."""
+    last = body.rstrip().rpartition(b"\n")[2]
+    for text in (last, body):
+        try:
+            found = from_json(text)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            return found
+    return _NOTHING
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
