@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 PICO = 12
 """Money is kept in whole pico-dollars: 1 USD = 10**12."""
@@ -174,8 +174,7 @@ _USAGE_COUNTS = tuple(
 NO_USAGE = Usage()
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One line of a cost: a meter, its quantity, the USD price of one unit, and the exact USD amount."""
 
     meter: str

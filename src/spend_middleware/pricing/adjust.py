@@ -18,8 +18,9 @@ _ONE = Decimal(1)
 def exact(lines: list[Charge]) -> Decimal:
     """Return the unrounded sum of charge lines."""
     amount = ZERO
+    add = EXACT.add
     for line in lines:
-        amount = EXACT.add(amount, line.amount)
+        amount = add(amount, line[3])
     return amount
 
 

@@ -16,6 +16,7 @@ from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates, check_fields
 from spend_middleware.pricing.table import FOREVER, PriceTable
+from spend_middleware.pricing.tokens import token_charges
 
 _MOST_CACHED = 8192
 
@@ -95,22 +96,33 @@ class PriceBook:
         if query.custom_pricing is not None:
             return self._custom(query, state)
         found = self._sheet(state, query)
-        lines: list[Charge] = []
-        reason: str | None = None
+        usage = query.usage
         if found is None:
-            reason = _unknown(query)
+            lines, reason = [], _unknown(query)
+        elif found.tokens_only and found.card is not None and not (usage.units or usage.passes):
+            lines, reason = token_charges(usage, found.card.at(usage.input_tokens, query.at)), None
         else:
             lines, reason = charges_of(found, query, _Others(self, state, query))
         listed = None if reason else adjust.total(lines)
         if query.reported_cost is not None and query.reported_cost >= 0:
             lines, status = [adjust.stated(query.reported_cost)], PricingStatus.PROVIDER_REPORTED
-        elif reason is not None:
+        elif listed is None:
             return Cost(
                 amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=state.version
             )
         else:
-            status = PricingStatus.PRICED if listed else _free_or_priced(lines)
-        return self._finish(query, lines, status, found.rates.key if found else None, state.version, listed)
+            status = PricingStatus.PRICED if listed or not lines else PricingStatus.FREE
+        key = found.rates.key if found else None
+        if self._adjustments.any or status is PricingStatus.PROVIDER_REPORTED:
+            return self._finish(query, lines, status, key, listed)
+        return Cost(
+            amount=listed,
+            status=status,
+            charges=tuple(lines),
+            price_key=key,
+            price_version=state.version,
+            list_amount=listed,
+        )
 
     def rates(self, provider: str | None, model: str, at: float) -> Mapping[str, Any] | None:
         """Return the price row of a model on a day in LiteLLM's fields; None when it is unknown."""
@@ -135,8 +147,9 @@ class PriceBook:
     def _sheet(self, state: _State, query: PriceQuery) -> Sheet | None:
         traits = query.usage.traits
         asked = (
-            query.provider, query.models, query.base_model, query.service_tier, query.batch, query.region,
-            query.api_base, query.operation, traits.get("inference_geo"), traits.get("speed"),
+            query.provider, query.models, query.operation, query.service_tier, query.batch, query.region,
+            query.api_base, query.base_model,
+            (traits.get("inference_geo"), traits.get("speed")) if traits else None,
         )  # fmt: skip
         try:
             known = state.sheets[asked]
@@ -238,12 +251,16 @@ class PriceBook:
         if found is not None:
             list_lines, unpriced = charges_of(found, query, _Others(self, state, query))
             listed = None if unpriced else adjust.total(list_lines)
-        return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, state.version, listed)
+        return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, listed)
 
     def _finish(
-        self, query: PriceQuery, lines: list[Charge], status: PricingStatus, key: str | None, version: str,
+        self,
+        query: PriceQuery,
+        lines: list[Charge],
+        status: PricingStatus,
+        key: str | None,
         listed: Decimal | None,
-    ) -> Cost:  # fmt: skip
+    ) -> Cost:
         if self._adjustments.any:
             lines = self._adjustments.apply(lines, query.provider or "")
         return Cost(
@@ -251,7 +268,7 @@ class PriceBook:
             status=status,
             charges=tuple(lines),
             price_key=key,
-            price_version=version,
+            price_version=self._state.version,
             list_amount=listed,
             reported_amount=query.reported_cost,
         )
@@ -293,10 +310,6 @@ def _unknown(query: PriceQuery) -> str:
     if not model:
         return "no model was named"
     return f"no price for {query.provider}/{model}" if query.provider else f"no price for {model}"
-
-
-def _free_or_priced(lines: list[Charge]) -> PricingStatus:
-    return PricingStatus.FREE if lines else PricingStatus.PRICED
 
 
 @cache

@@ -11,7 +11,7 @@ from spend_middleware.pricing import tools, units
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates
 from spend_middleware.pricing.related import Related
-from spend_middleware.pricing.tokens import ONE, TokenCard, compile_card, tier_suffix, token_charges
+from spend_middleware.pricing.tokens import ONE, TokenCard, compile_card, tier_suffix
 
 _OPENAI_REGIONS = {"eu.api.openai.com": "eu", "us.api.openai.com": "us"}
 
@@ -76,8 +76,6 @@ def charges_of(sheet: Sheet, query: PriceQuery, related: Related) -> tuple[list[
     usage = query.usage
     if sheet.clock is not None:
         lines, reason = units.clock_charges(sheet.clock, query)
-    elif sheet.tokens_only and not usage.units and sheet.card is not None:
-        lines, reason = token_charges(usage, sheet.card.at(usage.input_tokens, query.at)), None
     else:
         lines, reason = units.charges(sheet.rates, sheet.card, query, related)
     if reason is not None:

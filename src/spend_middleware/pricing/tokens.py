@@ -314,53 +314,14 @@ def _off_peak(rates: Rates, prices: TokenPrices, window: OffPeak | None) -> Toke
 def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
     """Return one line for each kind of token that was used; every token is in exactly one line."""
     lines: list[Charge] = []
-    cached = min(usage.cache_read_tokens, usage.input_tokens) if usage.cache_read_tokens > 0 else 0
-    written = max(min(usage.cache_write_tokens, usage.input_tokens - cached), 0)
-    text = max(usage.input_tokens, 0) - cached - written
+    given = text = max(usage.input_tokens, 0)
+    if usage.cache_read_tokens or usage.cache_write_tokens:
+        text = _cache(lines, usage, given, prices)
     if usage.input_audio_tokens or usage.input_image_tokens or usage.input_video_tokens:
-        for meter, total, from_cache, price in (
-            (
-                "input_audio_tokens",
-                usage.input_audio_tokens,
-                usage.cache_read_audio_tokens,
-                prices.input_audio,
-            ),
-            (
-                "input_image_tokens",
-                usage.input_image_tokens,
-                usage.cache_read_image_tokens,
-                prices.input_image,
-            ),
-            (
-                "input_video_tokens",
-                usage.input_video_tokens,
-                usage.cache_read_video_tokens,
-                prices.input_video,
-            ),
-        ):
-            count = max(min(total - max(from_cache, 0), text), 0)
-            text -= count
-            add(lines, meter, count, price)
-    add(lines, "input_tokens", text, prices.input)
-    if cached:
-        _cached(lines, usage, cached, prices)
-    if written:
-        hour = max(min(usage.cache_write_1h_tokens, written), 0)
-        add(lines, "cache_write_tokens", written - hour, prices.cache_write)
-        add(lines, "cache_write_1h_tokens", hour, prices.cache_write_1h)
-    _output(lines, usage, prices)
-    return lines
-
-
-def _cached(lines: list[Charge], usage: Usage, cached: int, prices: TokenPrices) -> None:
-    audio = max(min(usage.cache_read_audio_tokens, cached), 0)
-    image = max(min(usage.cache_read_image_tokens, cached - audio), 0)
-    add(lines, "cache_read_tokens", cached - audio - image, prices.cache_read)
-    add(lines, "cache_read_audio_tokens", audio, prices.cache_read_audio)
-    add(lines, "cache_read_image_tokens", image, prices.cache_read_image)
-
-
-def _output(lines: list[Charge], usage: Usage, prices: TokenPrices) -> None:
+        text = _modalities(lines, usage, text, prices)
+    if text:
+        count = Decimal(text)
+        lines.insert(0, Charge("input_tokens", count, prices.input, EXACT.multiply(count, prices.input)))
     rest = max(usage.output_tokens, 0)
     if (
         usage.reasoning_tokens
@@ -368,16 +329,53 @@ def _output(lines: list[Charge], usage: Usage, prices: TokenPrices) -> None:
         or usage.output_image_tokens
         or usage.output_video_tokens
     ):
-        for meter, total, price in (
-            ("output_audio_tokens", usage.output_audio_tokens, prices.output_audio),
-            ("output_image_tokens", usage.output_image_tokens, prices.output_image),
-            ("output_video_tokens", usage.output_video_tokens, prices.output_video),
-            ("reasoning_tokens", usage.reasoning_tokens, prices.reasoning),
-        ):
-            count = max(min(total, rest), 0)
-            rest -= count
-            add(lines, meter, count, price)
-    add(lines, "output_tokens", rest, prices.output)
+        rest = _parts(lines, usage, rest, prices)
+    if rest:
+        count = Decimal(rest)
+        lines.append(Charge("output_tokens", count, prices.output, EXACT.multiply(count, prices.output)))
+    return lines
+
+
+def _cache(lines: list[Charge], usage: Usage, given: int, prices: TokenPrices) -> int:
+    """Add the lines of what was read from and written to a cache; return the input tokens that are left."""
+    cached = max(min(usage.cache_read_tokens, given), 0)
+    written = max(min(usage.cache_write_tokens, given - cached), 0)
+    audio = max(min(usage.cache_read_audio_tokens, cached), 0)
+    image = max(min(usage.cache_read_image_tokens, cached - audio), 0)
+    hour = max(min(usage.cache_write_1h_tokens, written), 0)
+    add(lines, "cache_read_tokens", cached - audio - image, prices.cache_read)
+    add(lines, "cache_read_audio_tokens", audio, prices.cache_read_audio)
+    add(lines, "cache_read_image_tokens", image, prices.cache_read_image)
+    add(lines, "cache_write_tokens", written - hour, prices.cache_write)
+    add(lines, "cache_write_1h_tokens", hour, prices.cache_write_1h)
+    return given - cached - written
+
+
+def _modalities(lines: list[Charge], usage: Usage, text: int, prices: TokenPrices) -> int:
+    """Add the lines of audio, pictures and video that came in uncached; return the text tokens that are left."""
+    for meter, total, from_cache, price in (
+        ("input_audio_tokens", usage.input_audio_tokens, usage.cache_read_audio_tokens, prices.input_audio),
+        ("input_image_tokens", usage.input_image_tokens, usage.cache_read_image_tokens, prices.input_image),
+        ("input_video_tokens", usage.input_video_tokens, usage.cache_read_video_tokens, prices.input_video),
+    ):
+        count = max(min(total - max(from_cache, 0), text), 0)
+        text -= count
+        add(lines, meter, count, price)
+    return text
+
+
+def _parts(lines: list[Charge], usage: Usage, rest: int, prices: TokenPrices) -> int:
+    """Add the lines of everything but text that came out; return the text tokens that are left."""
+    for meter, total, price in (
+        ("output_audio_tokens", usage.output_audio_tokens, prices.output_audio),
+        ("output_image_tokens", usage.output_image_tokens, prices.output_image),
+        ("output_video_tokens", usage.output_video_tokens, prices.output_video),
+        ("reasoning_tokens", usage.reasoning_tokens, prices.reasoning),
+    ):
+        count = max(min(total, rest), 0)
+        rest -= count
+        add(lines, meter, count, price)
+    return rest
 
 
 def add(lines: list[Charge], meter: str, quantity: int | Decimal, price: Decimal) -> None:

@@ -240,9 +240,9 @@ def _ocr(rates: Rates, query: PriceQuery) -> Answer:
     """Return credits where the provider counts those, else pages and annotated pages."""
     usage = query.usage
     lines: list[Charge] = []
-    credits, per_credit = units_of(usage, Unit.OCR_CREDITS), rates.get("ocr_cost_per_credit")
-    if credits and per_credit is not None:
-        add(lines, Unit.OCR_CREDITS.value, credits, per_credit)
+    counted, per_credit = units_of(usage, Unit.OCR_CREDITS), rates.get("ocr_cost_per_credit")
+    if counted and per_credit is not None:
+        add(lines, Unit.OCR_CREDITS.value, counted, per_credit)
         return lines, None
     page = rates.get("ocr_cost_per_page")
     annotated = rates.get("annotation_cost_per_page")
