@@ -93,7 +93,7 @@ def call(at: str, spend: str | None = "0.001", **columns: Any) -> dict[str, Any]
         "usage_source": "reported",
         "pricing_status": "unpriced" if spend is None else "priced",
         "request_tags": json.dumps(list(tags)),
-        "metadata": json.dumps(dict(pairs)),
+        "metadata": json.dumps({"spend_logs_metadata": pairs}) if pairs else "{}",
         **columns,
     }
 

@@ -9,7 +9,7 @@ from fastapi import HTTPException, Query
 from fastapi.responses import Response
 
 from spend_middleware.api.access import Caller, hash_of
-from spend_middleware.api.answers import answer, counted, number
+from spend_middleware.api.answers import TOTAL_HEADER, answer, counted, number, plain
 from spend_middleware.api.asked import House, TheCaller, TheHouse
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.names import entity_names, key_names
@@ -150,7 +150,8 @@ def page_of(
         "results": [_day(day, known, metadata) for day in found.days],
         "metadata": _totals(found),
     }
-    return answer(content, counted(found.total.unpriced, found.total.estimated))
+    headers = counted(found.total.unpriced, found.total.estimated)
+    return answer(content, {**headers, TOTAL_HEADER: plain(found.total.spend)})
 
 
 def _keys(day: ActivityDay) -> set[str]:
@@ -242,9 +243,10 @@ _TOTALS = (
 
 
 def _totals(found: ActivityPage) -> dict[str, Any]:
-    metrics = _metrics(found.total)
+    """Return the sums of this page, as LiteLLM does; the whole range stands in the header `x-spend-total`."""
+    metrics = _metrics(found.page_total)
     return {
-        **{f"total_{name}": metrics[name] for name in _TOTALS},
+        **{name if name.startswith("total_") else f"total_{name}": metrics[name] for name in _TOTALS},
         "total_response_time_ms": metrics["total_response_time_ms"],
         "total_timed_requests": metrics["timed_requests"],
         "page": found.page,
@@ -253,6 +255,6 @@ def _totals(found: ActivityPage) -> dict[str, Any]:
         "api_key_limit": None,
         "total_api_keys": None,
         "entity_total_api_keys": None,
-        "unpriced_requests": found.total.unpriced,
-        "estimated_requests": found.total.estimated,
+        "unpriced_requests": found.page_total.unpriced,
+        "estimated_requests": found.page_total.estimated,
     }

@@ -161,7 +161,7 @@ class DailySpendData(Answer):
 
 
 class DailySpendMetadata(Answer):
-    """Totals over the whole period, and the page."""
+    """Totals over the lines of the page, and which page it is."""
 
     total_spend: float
     total_flat_cost: float
