@@ -103,11 +103,11 @@ def test_moderation_counts_requests_and_what_tokens_it_states() -> None:
 OLLAMA: dict[str, tuple[Any, tuple[int, int] | None, bool]] = {
     "chat": ({"model": "m", "message": {"content": "hi"}, "done": True, "prompt_eval_count": 21, "eval_count": 9}, (21, 9), False),
     "generate as lines": (
-        lines({"model": "m", "response": "h"}, {"model": "m", "response": "i"}, {"done": True, "prompt_eval_count": 3, "eval_count": 2}),
+        lines({"model": "m", "response": "h", "done": False}, {"done": True, "prompt_eval_count": 3, "eval_count": 2}),
         (3, 2),
         True,
     ),
-    "a prompt from the cache is not counted": (lines({"response": "h"}, {"done": True, "eval_count": 2}), (0, 2), True),
+    "a prompt from the cache is not counted": (lines({"response": "h", "done": False}, {"done": True, "eval_count": 2}), (0, 2), True),
     "embed": ({"model": "m", "embeddings": [[0.1]], "prompt_eval_count": 5}, (5, 0), False),
     "embeddings of old": ({"embedding": [0.1]}, None, False),
     "a stream that broke off": (lines({"response": "h", "done": False}) + b'{"response": "i', None, True),

@@ -7,7 +7,7 @@ from typing import Any
 
 from spend_middleware.call import Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, total_note
-from spend_middleware.wire.eventstream import Frames
+from spend_middleware.wire.eventstream import Frame, Frames
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import (
     count,
@@ -126,20 +126,20 @@ def _converse(route: Route, sent: Sent, received: Received, content: Mapping[str
 def _converse_stream(route: Route, sent: Sent, received: Received) -> Reading:
     frames = Frames(received.body)
     merged: dict[str, Any] = {}
-    pieces: list[str] = []
+    deltas: list[Frame] = []
     error = None
     for frame in frames:
-        if frame.failed:
+        if frame.kind == "contentBlockDelta":
+            deltas.append(frame)
+        elif frame.failed:
             error = frame.kind or "stream_error"
-        elif frame.kind == "contentBlockDelta":
-            pieces.append(_delta_text(within(frame.content(), "delta")))
         elif frame.kind in ("metadata", "messageStop"):
             merged.update(frame.content())
     reading = _converse(route, sent, received, merged)
     reading.stream = True
     reading.error_type = error
     reading.usage_note = reading.usage_note or frames.note()
-    reading.visible_text = lambda: "".join(pieces)
+    reading.visible_text = lambda: "".join(_delta_text(within(frame.content(), "delta")) for frame in deltas)
     return reading
 
 

@@ -19,7 +19,7 @@ from spend_middleware.wire.bedrock import (
 )
 from spend_middleware.wire.eventstream import Frames
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
-from spend_middleware.wire.values import count, documents, listing, mapping, string, traits_of, within
+from spend_middleware.wire.values import count, documents, listing, mapping, parsed, string, traits_of, within
 
 # Bedrock user guide, "Submit a single prompt with InvokeModel": the counts also stand in the response headers.
 _HEADERS = {
@@ -28,6 +28,9 @@ _HEADERS = {
     "cache_read": "x-amzn-bedrock-cache-read-input-token-count",
     "cache_write": "x-amzn-bedrock-cache-write-input-token-count",
 }
+
+# What stands in a chunk that says more than text: counts, metrics, reasons to stop, the message's frame, pictures.
+_TELLING = (b"oken", b"usage", b"amazon-bedrock", b"eason", b'"message', b"images", b"artifacts")
 
 _AS_ANTHROPIC = {
     "input": "input_tokens",
@@ -44,16 +47,20 @@ def read_invoke(route: Route, sent: Sent, received: Received) -> Reading:
         return failed
     if is_eventstream(received):
         frames = Frames(received.body)
-        chunks: list[Mapping[str, Any]] = []
+        texts: list[bytes] = []
         error = None
         for frame in frames:
             if frame.failed:
                 error = frame.kind or "stream_error"
             else:
-                chunks.append(frame.content())
+                texts.append(frame.inner())
+        # Most chunks of a stream hold a word of the answer and no count; those are not parsed.
+        chunks = [mapping(parsed(text)) for text in texts if any(word in text for word in _TELLING)]
         reading = _invoked(route, sent, received, chunks)
         reading.stream = True
         reading.error_type = error
+        reading.usage_note = reading.usage_note or frames.note()
+        reading.visible_text = lambda: "".join(_chunk_text(mapping(parsed(text))) for text in texts)
         # Anthropic's start counts the input and a token or two; the output follows in message_delta.
         kinds = {chunk.get("type") for chunk in chunks if isinstance(chunk.get("type"), str)}
         reading.output_missing = "message_start" in kinds and not kinds & {"message_delta", "message_stop"}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, failure, reported, streamed
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
-from spend_middleware.wire.sse import objects
+from spend_middleware.wire.sse import first_object, objects, objects_holding
 from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import count, documents, listing, mapping, parsed, string, units_of, within
 
@@ -79,31 +79,28 @@ def _reading(route: Route, sent: Sent, content: Mapping[str, Any]) -> Reading:
 
 
 def _stream(route: Route, sent: Sent, received: Received) -> Reading:
-    # v2 (SSE): message-start has the id, message-end has delta {finish_reason, usage}.
-    # v1 (JSON lines, `application/stream+json`): the last object, stream-end, has the whole answer as `response`.
-    merged: dict[str, Any] = {}
-    pieces: list[str] = []
-    for event in _events(received.body):
-        kind = event.get("type") or event.get("event_type")
-        if kind == "message-start":
-            merged["id"] = event.get("id")
-        elif kind == "message-end":
-            merged.update(within(event, "delta"))
-        elif kind == "stream-end" or event.get("is_finished") is True:
-            merged.update({**event, **within(event, "response")})
-        else:
-            pieces.append(_piece(event))
-    reading = _reading(route, sent, merged)
+    body = received.body
+    if body.lstrip()[:1] == b"{":
+        return _lines(route, sent, body)
+    # v2: the first event, message-start, has the id; the last, message-end, has delta {finish_reason, usage}.
+    end = next(objects_holding(body, b'"message-end"'), {})
+    reading = _reading(route, sent, {"id": first_object(body).get("id"), **within(end, "delta")})
     reading.stream = True
-    reading.visible_text = lambda: "".join(pieces)
+    reading.visible_text = lambda: "".join(map(_piece, objects(body)))
     return reading
 
 
-def _events(body: bytes) -> Iterator[Mapping[str, Any]]:
-    if body.lstrip()[:1] == b"{":
-        yield from documents(body)
-    else:
-        yield from objects(body)
+def _lines(route: Route, sent: Sent, body: bytes) -> Reading:
+    # v1, `application/stream+json`: the last line, stream-end, has the whole answer as `response`.
+    parts = documents(body)
+    ends = [part for part in parts if part.get("is_finished") is True]
+    end: Mapping[str, Any] = ends[-1] if ends else {}
+    reading = _reading(route, sent, {**end, **within(end, "response")})
+    reading.stream = True
+    reading.visible_text = lambda: "".join(
+        _piece(part) for part in parts if part.get("is_finished") is not True
+    )
+    return reading
 
 
 def _piece(event: Mapping[str, Any]) -> str:

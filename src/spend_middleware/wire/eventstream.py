@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -21,6 +23,9 @@ _LARGEST = 24 * 1024 * 1024
 # The header value types of the specification with a fixed length: true, false, byte, short, int, long, time, uuid.
 _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _BYTES, _STRING = 6, 7
+
+# Bedrock API reference, "PayloadPart": {"bytes": base64}, with a member of padding before or behind it.
+_WRAPPED = re.compile(rb'\{\s*(?:"p"\s*:\s*"\w*"\s*,\s*)?"bytes"\s*:\s*"([A-Za-z0-9+/=]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,19 @@ class Frame:
         """Whether the frame carries an error instead of an event."""
         return self.headers.get(":message-type") in ("exception", "error")
 
-    def content(self) -> Mapping[str, Any]:
-        """Return the JSON object of the event, taken out of its base64 `bytes` member where it is wrapped in one."""
-        outer = mapping(parsed(self.body))
-        wrapped = outer.get("bytes")
-        if not isinstance(wrapped, str):
-            return outer
+    def inner(self) -> bytes:
+        """Return the text of the event, taken out of its base64 `bytes` member where it is wrapped in one."""
+        wrapped = _WRAPPED.match(self.body)
+        if wrapped is None:
+            return self.body
         try:
-            return mapping(parsed(base64.b64decode(wrapped)))
+            return base64.b64decode(wrapped[1])
         except (binascii.Error, ValueError):
-            return outer
+            return self.body
+
+    def content(self) -> Mapping[str, Any]:
+        """Return the JSON object of the event."""
+        return mapping(parsed(self.inner()))
 
 
 @dataclass(slots=True)
@@ -123,8 +131,9 @@ def _frame(raw: memoryview) -> Frame | None:
     return None if headers is None else Frame(headers, bytes(raw[start:-_TAIL]))
 
 
-def _headers(raw: bytes) -> dict[str, str] | None:
-    """Return the string headers; None when they do not add up."""
+@lru_cache(maxsize=256)
+def _headers(raw: bytes) -> Mapping[str, str] | None:
+    """Return the string headers; None when they do not add up. The frames of a stream share a few sets of them."""
     out: dict[str, str] = {}
     at = 0
     while at < len(raw):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Usage
 from spend_middleware.wire.answers import asked_model, failure
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
-from spend_middleware.wire.values import count, documents, mapping, string
+from spend_middleware.wire.values import count, documents, last_document, mapping, string
 
 # github.com/ollama/ollama, docs/api.md, "Response": the counts stand in the last object, the one with `done`; the
 # durations beside them are nanoseconds of the server's clock.
 _COUNTS = ("prompt_eval_count", "eval_count")
+
+# Every object of a stream but the last says that it is not done.
+_MORE_TO_COME = re.compile(rb'"done"\s*:\s*false')
+_HEAD = 64 * 1024
 
 
 def read_native(route: Route, sent: Sent, received: Received) -> Reading:
@@ -20,8 +25,8 @@ def read_native(route: Route, sent: Sent, received: Received) -> Reading:
     failed = failure(route, sent, received)
     if failed is not None:
         return failed
-    chunks = documents(received.body)
-    last = chunks[-1] if chunks else {}
+    body = received.body
+    last = last_document(body)
     raw = {name: last[name] for name in _COUNTS if last.get(name) is not None}
     return Reading(
         usage=Usage(
@@ -33,9 +38,9 @@ def read_native(route: Route, sent: Sent, received: Received) -> Reading:
         request_model=asked_model(route, sent),
         response_model=string(last.get("model")),
         finish_reason=string(last.get("done_reason")),
-        stream=len(chunks) > 1 or (bool(chunks) and chunks[0].get("done") is False),
+        stream=_MORE_TO_COME.search(body, 0, _HEAD) is not None,
         error_type="stream_error" if isinstance(last.get("error"), str) else None,
-        visible_text=lambda: "".join(_piece(chunk) for chunk in chunks),
+        visible_text=lambda: "".join(map(_piece, documents(body))),
     )
 
 
