@@ -116,7 +116,7 @@ def report(what: str, took: list[float]) -> None:
     print(f"{what:48} p50 {statistics.median(micros):7.1f} us   p99 {at:7.1f} us")
 
 
-def batches(rows: list[Values], size: int = 500) -> Iterator[list[Values]]:
+def batches(rows: list[Values], size: int = 2000) -> Iterator[list[Values]]:
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
 

@@ -119,7 +119,7 @@ def tags_of(values: Values) -> tuple[str, ...]:
     return _tags_in(stored) if stored and stored != "[]" else ()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _tags_in(stored: str) -> tuple[str, ...]:
     try:
         tags = json.loads(stored)

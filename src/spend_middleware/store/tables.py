@@ -28,6 +28,7 @@ __all__ = [
     "MICRO",
     "SUMS",
     "UTC_ZONE",
+    "Name",
     "Pico",
     "SpendAdjustment",
     "SpendCustomerDaily",
@@ -43,6 +44,10 @@ __all__ = [
 
 UTC_ZONE = "UTC"
 """The zone whose days every rollup has."""
+
+
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that both databases compare byte by byte: quick in an index, and the same order everywhere."""
 
 
 class Pico(TypeDecorator[Decimal]):
@@ -65,15 +70,15 @@ class SpendModel(SQLModel, registry=registry()):
 
 
 def _text(**more: Any) -> Any:
-    return Field(sa_type=Text, **more)
+    return Field(sa_type=Name, **more)
 
 
 def _name() -> Any:
-    return Field(default="", sa_type=Text, nullable=False)
+    return Field(default="", sa_type=Name, nullable=False)
 
 
 def _optional_text() -> Any:
-    return Field(default=None, sa_type=Text)
+    return Field(default=None, sa_type=Name)
 
 
 def _count() -> Any:
@@ -153,7 +158,7 @@ class SpendLog(SpendModel, table=True):
     raw_usage: str | None = _optional_text()
     request_tags: str | None = _optional_text()
     # `metadata` is SQLAlchemy's own attribute on a mapped class, so the attribute has another name than its column.
-    log_metadata: str | None = Field(default=None, sa_type=Text, sa_column_kwargs={"name": "metadata"})
+    log_metadata: str | None = Field(default=None, sa_type=Name, sa_column_kwargs={"name": "metadata"})
     session_id: str | None = _optional_text()
     trace_id: str | None = _optional_text()
     agent_id: str | None = _optional_text()

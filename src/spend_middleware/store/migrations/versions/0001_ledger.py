@@ -27,14 +27,18 @@ SUMS = (
 )
 
 
+# Compared byte by byte: quick in an index, and the same order on every database.
+Name = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
 def names(*columns: str) -> list[sa.Column[str]]:
     """Return text columns that are never NULL."""
-    return [sa.Column(column, sa.Text, nullable=False) for column in columns]
+    return [sa.Column(column, Name, nullable=False) for column in columns]
 
 
 def texts(*columns: str) -> list[sa.Column[str]]:
     """Return text columns."""
-    return [sa.Column(column, sa.Text) for column in columns]
+    return [sa.Column(column, Name) for column in columns]
 
 
 def counts(*columns: str) -> list[sa.Column[int]]:
@@ -74,7 +78,7 @@ def upgrade() -> None:
 def _rows(schema: str | None) -> None:
     op.create_table(
         "spend_logs",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("id", Name, primary_key=True),
         *texts("request_id"),
         *names("call_type", "provider", "model", "model_group", "api_base", "endpoint", "api_key"),
         *texts("key_alias"),
@@ -194,7 +198,7 @@ def _narrow(schema: str | None) -> None:
 def _adjustments(schema: str | None) -> None:
     op.create_table(
         "spend_adjustments",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("id", Name, primary_key=True),
         *names("log_id", "kind"),
         *counts("amount", "made_at"),
         *names("made_by", "reason"),
