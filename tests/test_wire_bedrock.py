@@ -254,6 +254,26 @@ def test_pictures_are_counted_with_what_decides_their_price(
     assert usage.traits == traits
 
 
+KINDS: dict[str, tuple[Any, str | None]] = {
+    "a picture": ({"images": ["..."]}, "image_generation"),
+    "a ranking": ({"results": [{"index": 0, "relevance_score": 0.5}]}, "rerank"),
+    "an embedding": ({"embedding": [0.1], "inputTextTokenCount": 3}, "embedding"),
+    "words": ({"results": [{"outputText": "x", "tokenCount": 1}]}, None),
+}
+
+
+@pytest.mark.parametrize(("body", "operation"), KINDS.values(), ids=list(KINDS))
+def test_the_answer_shows_what_kind_of_call_it_was(body: Any, operation: str | None) -> None:
+    assert read("bedrock.invoke", body).operation == operation
+
+
+def test_a_ranking_is_billed_by_hundreds_of_documents() -> None:
+    body = {"results": [{"index": 0, "relevance_score": 0.5}]}
+    usage = read("bedrock.invoke", body, sent={"documents": ["d"] * 101}).usage
+    assert usage is not None
+    assert usage.units == {"search_units": 2}
+
+
 MODELS = {
     "a model id": ("us.anthropic.claude-x-v1:0", None),
     "an inference profile names its model": (

@@ -154,14 +154,15 @@ def _call(
 ) -> Call:
     content = sent.content or {}
     status = status_of(exchange, reading)
+    operation = reading.operation or route.operation
     call = Call(
         call_id=call_id_of(exchange, reading),
         provider=reading.provider or route.provider,
-        operation=route.operation,
+        operation=operation,
         request_model=reading.request_model or _text(content.get("model")) or route.model or "",
         response_model=reading.response_model or "",
         api_base=base_of(exchange.url),
-        endpoint=ENDPOINTS.get(route.operation, f"/{route.operation}"),
+        endpoint=ENDPOINTS.get(operation, f"/{operation}"),
         started_at=exchange.started,
         ended_at=exchange.ended or exchange.started,
         first_token_at=exchange.first_byte,

@@ -77,6 +77,7 @@ def _invoked(route: Route, sent: Sent, received: Received, chunks: list[Mapping[
     last = chunks[-1] if chunks else {}
     counts = _family_usage(usage, found, served_latency(last, received)) if found or usage else None
     units, traits = _images(sent, chunks)
+    units = units or _searched(sent, last)
     if units:
         counts = Usage(units=units, traits=traits)
     model = next(
@@ -92,6 +93,7 @@ def _invoked(route: Route, sent: Sent, received: Received, chunks: list[Mapping[
         response_id=received.headers.get("x-amzn-requestid"),
         finish_reason=_finish(chunks),
         service_tier=served_tier(last, received),
+        operation=_operation(last, counts),
         visible_text=lambda: "".join(_chunk_text(chunk) for chunk in chunks),
     )
 
@@ -181,6 +183,23 @@ def _chunk_text(chunk: Mapping[str, Any]) -> str:
     names = ("text", "completion", "generation", "outputText", "content", "partial_json", "thinking")
     found = (source.get(name) for source in sources for name in names)
     return "".join(text for text in found if isinstance(text, str))
+
+
+def _searched(sent: Sent, answer: Mapping[str, Any]) -> dict[str, int]:
+    # Amazon Bedrock pricing, "Rerank models": by the query, of up to 100 documents.
+    ranked = listing(answer.get("results"))
+    if not ranked or "relevance_score" not in mapping(ranked[0]):
+        return {}
+    return {Unit.SEARCH_UNITS: max(1, -(-len(listing((sent.content or {}).get("documents"))) // 100))}
+
+
+def _operation(answer: Mapping[str, Any], usage: Usage | None) -> str | None:
+    """Return what an answer is, where it is no completion."""
+    if usage is not None and Unit.OUTPUT_IMAGES in usage.units:
+        return "image_generation"
+    if usage is not None and Unit.SEARCH_UNITS in usage.units:
+        return "rerank"
+    return "embedding" if answer.keys() & {"embedding", "embeddings", "embeddingsByType"} else None
 
 
 def _images(sent: Sent, chunks: Sequence[Mapping[str, Any]]) -> tuple[dict[str, int], dict[str, str]]:

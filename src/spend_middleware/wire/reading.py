@@ -86,6 +86,7 @@ class Reading:
         billable: False when there is nothing to record (a poll that is not terminal, a listing).
         provider: Who answered, when the answer says otherwise than the host (a LiteLLM proxy by its headers).
         price_provider: The provider whose price list counts, when the answer shows it.
+        operation: LiteLLM's call type, where the answer shows what the path does not (a picture from InvokeModel).
         error_type: A short machine-readable word when the answer is an error, also inside a 200.
         output_missing: True when a stream broke off after its input was counted and before its output was: `usage`
             then holds what was reported, and the output is still to be counted from `visible_text`.
@@ -103,6 +104,7 @@ class Reading:
     service_tier: str | None = None
     provider: str | None = None
     price_provider: str | None = None
+    operation: str | None = None
     batch: bool = False
     stream: bool = False
     pending: bool = False
