@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -20,8 +21,11 @@ from spend_middleware.call import (
     new_call_id,
 )
 from spend_middleware.errors import ConfigurationError
+from spend_middleware.metering import price
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
+from spend_middleware.record import call_of
+from spend_middleware.store.report_values import LogRow
 
 
 def recorded_call(
@@ -96,3 +100,26 @@ def moment(value: datetime | float | str, name: str) -> float:
             raise ConfigurationError(f"{name}={value!r} has no time zone; give an aware datetime.")
         return value.timestamp()
     return float(value)
+
+
+def micros(value: datetime | float | str | None, name: str) -> int | None:
+    """Return microseconds since the epoch for what `moment` reads; None stays None."""
+    return None if value is None else round(moment(value, name) * 1_000_000)
+
+
+def pricer(book: PriceBook, model: str | None) -> Callable[[LogRow], Cost | None]:
+    """Return what prices stored rows again; it answers None for rows that are to be left alone."""
+
+    def price_row(row: LogRow) -> Cost | None:
+        columns = row.columns
+        if model is not None and model not in (columns["model"], columns["model_group"]):
+            return None
+        if columns["usage_source"] == UsageSource.NONE and columns["reported_cost"] is None:
+            return None
+        # A price that is not ours (told by hand, imported) is not ours to change; a missing one is.
+        if row.spend_pico is not None and columns["price_key"] is None and columns["reported_cost"] is None:
+            return None
+        call = call_of(columns)
+        return price(call, book, call.cost.reported_amount)
+
+    return price_row

@@ -22,17 +22,22 @@ from spend_middleware.estimator import BackgroundEstimator
 from spend_middleware.headers import tally_headers
 from spend_middleware.inbound import InboundScope, KeyHolder, RawHeaders, attribution_of, key_in, of_holder
 from spend_middleware.metering import price_response
-from spend_middleware.operations import recorded_call
+from spend_middleware.operations import micros, pricer, recorded_call
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.recorder import Gate, Recorder
 from spend_middleware.scopes import Tag, said_by
 from spend_middleware.settings import Settings
 from spend_middleware.store.key_cache import UNKNOWN
+from spend_middleware.store.report_values import LogFilter
 from spend_middleware.store.store import Store
 from spend_middleware.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from spend_middleware.store.directory import Directory
+    from spend_middleware.store.forget import Forgotten
+    from spend_middleware.store.importing import Imported
+    from spend_middleware.store.reprice import Repricing
+    from spend_middleware.store.verify import Verification
 
 log = logging.getLogger("spend_middleware")
 
@@ -351,35 +356,46 @@ class Spend:
         dry_run: bool = True,
         who: str = "",
         why: str = "repriced",
-    ) -> Any:
+    ) -> Repricing:
         """Price stored calls again from their stored usage, and enter the differences as adjustments.
 
-        Args:
-            since: The first moment, UTC: a datetime, or text such as "2026-11-01"; until is the end, not included.
-            model: Only this model's calls.
-            dry_run: Only say what would change.
+        Calls whose cost was told by hand or imported are left alone, unless they have no price. Doing it twice
+        enters each difference once.
 
-        Returns:
-            What changes: the number of calls, the sums before and after, and the difference of each model.
+        Args:
+            since: The first moment: an aware datetime, or text such as "2026-11-01" (UTC).
+            until: The end, itself not included.
+            model: Only this model's calls, as asked for or as answered.
+            dry_run: Only say what would change.
+            who: Stands in the entries, as `why` does.
+
+        Raises:
+            ConfigurationError: A moment cannot be read.
         """
+        where = LogFilter(since=micros(since, "since"), until=micros(until, "until"))
         self.flush()
-        return reprice(
-            self.store, self.prices, since=since, until=until, model=model, dry_run=dry_run, who=who, why=why
+        return self.store.upkeep.reprice(
+            pricer(self.prices, model), where, dry_run=dry_run, made_by=who, reason=why
         )
 
-    def verify(self, repair: bool = False) -> Any:
+    def verify(self, repair: bool = False) -> Verification:
         """Compare rollups with rows, and journal with database; name each difference, and mend it on request."""
         self.flush()
         return self.store.upkeep.verify(repair=repair)
 
-    def forget(self, *, end_user: str) -> Any:
+    def forget(self, *, end_user: str) -> Forgotten:
         """Erase a person from rows, tags, rollups and journal; totals stay."""
         self.flush()
         return self.store.upkeep.forget(end_user=end_user)
 
-    def import_litellm(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> Any:
-        """Take over LiteLLM's rows by table name; again and again without doubling anything."""
-        self.start()
+    def import_litellm(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Imported]:
+        """Take over LiteLLM's rows, by table name ("LiteLLM_SpendLogs", "LiteLLM_TeamTable", ...).
+
+        Again and again without doubling anything.
+
+        Returns:
+            For each table how many rows were imported, were there already, or were refused, with the reasons.
+        """
         return self.store.upkeep.import_litellm(tables)
 
     def health(self) -> dict[str, Any]:
