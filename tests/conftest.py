@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import databases
+from ledger_calls import Books
 from spend_middleware.settings import Settings
 from spend_middleware.store.store import Store
 
@@ -65,3 +66,23 @@ def new_store(database_url: str, settings_for: Callable[..., Settings]) -> Itera
 def store(new_store: Callable[..., Store]) -> Store:
     """A started store on an empty database."""
     return new_store()
+
+
+@pytest.fixture
+def new_books(database_url: str) -> Iterator[Callable[..., Books]]:
+    """Makes ledgers with reports on the test's database, closed afterwards."""
+    made: list[Books] = []
+
+    def make(**knobs: Any) -> Books:
+        made.append(Books(database_url, **knobs))
+        return made[-1]
+
+    yield make
+    for books in made:
+        books.database.close()
+
+
+@pytest.fixture
+def books(new_books: Callable[..., Books]) -> Books:
+    """An empty ledger with reports."""
+    return new_books()
