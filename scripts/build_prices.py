@@ -174,7 +174,9 @@ def later_releases(lines: dict[str, Timeline], maps: Mapping[str, dict[str, Row]
     return taken
 
 
-def packed(lines: Mapping[str, Timeline], version: str, sources: Mapping[str, Any]) -> dict[str, Any]:
+def packed(
+    lines: Mapping[str, Timeline], version: str, sources: Mapping[str, Any], listed: int
+) -> dict[str, Any]:
     """Return the table as it is shipped: distinct rows once, field names as numbers, intervals by model."""
     fields: dict[str, int] = {}
     rows: dict[str, int] = {}
@@ -196,7 +198,7 @@ def packed(lines: Mapping[str, Timeline], version: str, sources: Mapping[str, An
         day = lines[key].removed
         if day is not None:
             removed[key] = day
-    return {"version": version, "sources": sources, "fields": list(fields), "rows": stored, "models": models, "removed": removed}  # fmt: skip
+    return {"version": version, "sources": sources, "fields": list(fields), "rows": stored, "models": models, "removed": removed, "listed": listed}  # fmt: skip
 
 
 def moved(lines: Mapping[str, Timeline], old: Mapping[str, Any] | None) -> tuple[int, int]:
@@ -265,9 +267,10 @@ def main() -> None:
                 raise SystemExit(f"refused: {key} holds a price below zero or a truth value")
     check(lines, options.out, options.allow_moves)
     sources = {"litellm": [v for v, _ in RELEASES], "reference": REFERENCE, "genai-prices": GENAI_PRICES}
-    body = json.dumps(packed(lines, "", sources), separators=(",", ":"))
+    listed = len(maps[RELEASES[-1][0]])
+    body = json.dumps(packed(lines, "", sources, listed), separators=(",", ":"))
     version = f"{RELEASES[-1][1]}.{hashlib.sha256(body.encode()).hexdigest()[:12]}"
-    text = json.dumps(packed(lines, version, sources), separators=(",", ":"))
+    text = json.dumps(packed(lines, version, sources, listed), separators=(",", ":"))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
     print(f"{taken} later changes confirmed, {dated} exact dates, {added} models from genai-prices")

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from spend_middleware.call import Charge, Cost, PricingStatus, Usage
-from spend_middleware.pricing import adjust, names
+from spend_middleware.pricing import adjust, maps
 from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
+from spend_middleware.pricing.layers import Layers
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates, check_fields
-from spend_middleware.pricing.table import FOREVER, PriceTable
+from spend_middleware.pricing.table import PriceTable
 from spend_middleware.pricing.tokens import token_charges
 
 _MOST_CACHED = 8192
-
-
-@dataclass(slots=True)
-class _State:
-    """Everything that one answer depends on; replaced as a whole, so that readers need no lock."""
-
-    table: PriceTable
-    own: Mapping[str, Mapping[str, Any]]
-    fetched: Mapping[str, Mapping[str, Any]]
-    version: str
-    lowered: Mapping[str, str] = field(default_factory=dict)
-    sheets: dict[Any, tuple[float, float, Sheet] | None] = field(default_factory=dict)
 
 
 class PriceBook:
@@ -53,7 +44,7 @@ class PriceBook:
     ) -> None:
         table = table or packaged_table()
         self._lock = threading.Lock()
-        self._state = _State(table, {}, {}, table.version)
+        self._layers = Layers(table, table.version)
         self._adjustments = adjust.Adjustments(discounts or {}, margins or {})
         self._base_models = {name.lower(): model for name, model in (base_models or {}).items()}
 
@@ -65,10 +56,10 @@ class PriceBook:
     @property
     def version(self) -> str:
         """The version of the table that answers."""
-        return self._state.version
+        return self._layers.version
 
     def __len__(self) -> int:
-        return len(self._state.table)
+        return len(self._layers.table)
 
     def register(self, prices: Mapping[str, Mapping[str, Any]]) -> None:
         """Add prices of your own, in LiteLLM's fields; fields that you leave out keep what the table says.
@@ -78,37 +69,51 @@ class PriceBook:
         """
         checked = {str(model): check_fields(str(model), fields) for model, fields in prices.items()}
         with self._lock:
-            state = self._state
-            own = dict(state.own)
+            before = self._layers
+            own = dict(before.own)
             for model, fields in checked.items():
                 own[model] = {**own.get(model, {}), **fields}
-            self._state = _State(state.table, own, state.fetched, state.version, _lowered(own, state.fetched))
+            self._layers = Layers(before.table, before.version, own, before.fetched, before.fetched_at)
 
-    def replace_fetched(self, prices: Mapping[str, Mapping[str, Any]], version: str) -> None:
-        """Let a whole fetched map stand before the packaged table; prices of your own stay before both."""
+    def load_map(self, location: str | Path) -> None:
+        """Let a whole price map in LiteLLM's format count from now on; prices of your own stay before it.
+
+        Calls that completed before keep the price of their day.
+
+        Args:
+            location: A path, file:// or https://.
+
+        Raises:
+            PriceError: The map is refused; the prices stay as they were.
+        """
+        prices, version = maps.load(location, self._layers.table.listed)
         with self._lock:
-            state = self._state
-            self._state = _State(state.table, state.own, dict(prices), version, _lowered(state.own, prices))
+            before = self._layers
+            self._layers = Layers(before.table, version, before.own, prices, time.time())
+
+    def follow_map(self, location: str | Path, every: float = 86_400.0) -> maps.Follower:
+        """Load a price map now and then again, in a thread of its own; return what stops it."""
+        return maps.Follower(lambda: self.load_map(location), every)
 
     def price(self, query: PriceQuery) -> Cost:
         """Return what a call costs; an unknown price is a cost without amount and with a reason, never 0."""
-        state = self._state
+        layers = self._layers
         if query.custom_pricing is not None:
-            return self._custom(query, state)
-        found = self._sheet(state, query)
+            return self._custom(query, layers)
+        found = self.sheet(layers, query)
         usage = query.usage
         if found is None:
             lines, reason = [], _unknown(query)
         elif found.tokens_only and found.card is not None and not (usage.units or usage.passes):
             lines, reason = token_charges(usage, found.card.at(usage.input_tokens, query.at)), None
         else:
-            lines, reason = charges_of(found, query, _Others(self, state, query))
+            lines, reason = charges_of(found, query, _Others(self, layers, query))
         listed = None if reason else adjust.total(lines)
         if query.reported_cost is not None and query.reported_cost >= 0:
             lines, status = [adjust.stated(query.reported_cost)], PricingStatus.PROVIDER_REPORTED
         elif listed is None:
             return Cost(
-                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=state.version
+                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=layers.version
             )
         else:
             status = PricingStatus.PRICED if listed or not lines else PricingStatus.FREE
@@ -120,31 +125,35 @@ class PriceBook:
             status=status,
             charges=tuple(lines),
             price_key=key,
-            price_version=state.version,
+            price_version=layers.version,
             list_amount=listed,
         )
 
     def rates(self, provider: str | None, model: str, at: float) -> Mapping[str, Any] | None:
         """Return the price row of a model on a day in LiteLLM's fields; None when it is unknown."""
-        state = self._state
-        key = self._key(state, provider or "", model, None)
-        found = None if key is None else self._row(state, key, at)
-        return None if found is None else {"key": found[0].key, **found[0].fields}
+        layers = self._layers
+        key = layers.key(provider or "", model)
+        found = None if key is None else layers.row(key, at)
+        if found is None:
+            return None
+        row = found[0]
+        shown = {name: _shown(row, name, value) for name, value in row.fields.items()}
+        return {"key": row.key, **shown}
 
     def models(self, at: float) -> Iterator[tuple[str, str, str]]:
         """Give (key, provider, mode) of every model that is priced on a day; dropped ones only until they were."""
-        state = self._state
-        for key in dict.fromkeys((*state.own, *state.fetched, *state.table.keys())):
-            removed = state.table.removed_on(key)
-            if removed is not None and removed <= at and key not in state.own:
+        layers = self._layers
+        for key in layers.all_keys():
+            removed = layers.table.removed_on(key)
+            if removed is not None and removed <= at and key not in layers.own:
                 continue
-            found = self._row(state, key, at)
+            found = layers.row(key, at)
             if found is not None:
                 yield key, found[0].provider, found[0].mode
 
     # -- finding the row
 
-    def _sheet(self, state: _State, query: PriceQuery) -> Sheet | None:
+    def sheet(self, layers: Layers, query: PriceQuery) -> Sheet | None:
         traits = query.usage.traits
         asked = (
             query.provider, query.models, query.operation, query.service_tier, query.batch, query.region,
@@ -152,7 +161,7 @@ class PriceBook:
             (traits.get("inference_geo"), traits.get("speed")) if traits else None,
         )  # fmt: skip
         try:
-            known = state.sheets[asked]
+            known = layers.sheets[asked]
             if known is None:
                 return None
             since, until, sheet = known
@@ -160,29 +169,29 @@ class PriceBook:
                 return sheet
         except KeyError:
             pass
-        if len(state.sheets) >= _MOST_CACHED:
-            state.sheets.clear()
-        found = self._find(state, query)
+        if len(layers.sheets) >= _MOST_CACHED:
+            layers.sheets.clear()
+        found = self._find(layers, query)
         if found is None:
-            state.sheets[asked] = None
+            layers.sheets[asked] = None
             return None
         rates, since, until = found
         sheet = compile_sheet(rates, query)
-        state.sheets[asked] = (since, until, sheet)
+        layers.sheets[asked] = (since, until, sheet)
         return sheet
 
-    def _find(self, state: _State, query: PriceQuery) -> tuple[Rates, float, float] | None:
+    def _find(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
         for provider, model in self._wanted(query):
-            key = self._key(state, provider, model, query.region)
+            key = layers.key(provider, model, query.region)
             if key is not None:
-                return self._row(state, key, query.at)
+                return layers.row(key, query.at)
         if query.operation.startswith(("image", "aimage")):
-            return self._keyed(state, query)
+            return self._keyed(layers, query)
         return None
 
-    def _keyed(self, state: _State, query: PriceQuery) -> tuple[Rates, float, float] | None:
+    def _keyed(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
         """Return an empty row for a picture model that has rows by size only, such as "1024-x-1024/dall-e-2"."""
-        others = _Others(self, state, query)
+        others = _Others(self, layers, query)
         for provider, model in self._wanted(query):
             name = model.removeprefix(f"{provider}/")
             if any("-x-" in key for key in others.ending(name)):
@@ -208,48 +217,21 @@ class PriceBook:
             if model:
                 yield provider, model
 
-    def _key(self, state: _State, provider: str, model: str, region: str | None) -> str | None:
-        def find(key: str) -> str | None:
-            if key in state.own or key in state.fetched:
-                return key
-            return state.lowered.get(key.lower()) or state.table.find(key)
-
-        def provider_of(key: str) -> str:
-            for rows in (state.own, state.fetched):
-                if key in rows and rows[key].get("litellm_provider"):
-                    return str(rows[key]["litellm_provider"])
-            return "" if key in state.own or key not in state.table else state.table.provider_of(key)
-
-        return names.resolve(provider, model, find, provider_of, region)
-
-    def _row(self, state: _State, key: str, at: float) -> tuple[Rates, float, float] | None:
-        own, fetched = state.own.get(key), state.fetched.get(key)
-        if fetched is None:
-            found = state.table.at(key, at)
-            if own is None:
-                return found
-        else:
-            found = Rates(key, fetched), -FOREVER, FOREVER
-        if own is None or found is None:
-            return found if own is None else (Rates(key, own), -FOREVER, FOREVER)
-        rates, since, until = found
-        return Rates(key, {**rates.fields, **own}), since, until
-
     # -- finishing
 
-    def _custom(self, query: PriceQuery, state: _State) -> Cost:
+    def _custom(self, query: PriceQuery, layers: Layers) -> Cost:
         model = next((m for m in query.models if m), "custom price")
         rates = Rates(model, check_fields(model, query.custom_pricing or {}))
         sheet = compile_sheet(rates, query)
-        lines, reason = charges_of(sheet, query, _Others(self, state, query))
+        lines, reason = charges_of(sheet, query, _Others(self, layers, query))
         if reason is not None:
             return Cost(
-                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=state.version
+                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=layers.version
             )
         listed = None
-        found = self._sheet(state, query)
+        found = self.sheet(layers, query)
         if found is not None:
-            list_lines, unpriced = charges_of(found, query, _Others(self, state, query))
+            list_lines, unpriced = charges_of(found, query, _Others(self, layers, query))
             listed = None if unpriced else adjust.total(list_lines)
         return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, listed)
 
@@ -268,7 +250,7 @@ class PriceBook:
             status=status,
             charges=tuple(lines),
             price_key=key,
-            price_version=self._state.version,
+            price_version=self._layers.version,
             list_amount=listed,
             reported_amount=query.reported_cost,
         )
@@ -277,32 +259,33 @@ class PriceBook:
 class _Others:
     """The other rows that one query's price may need."""
 
-    __slots__ = ("_book", "_query", "_state")
+    __slots__ = ("_book", "_layers", "_query")
 
-    def __init__(self, book: PriceBook, state: _State, query: PriceQuery) -> None:
+    def __init__(self, book: PriceBook, layers: Layers, query: PriceQuery) -> None:
         self._book = book
-        self._state = state
+        self._layers = layers
         self._query = query
 
     def row(self, key: str) -> Rates | None:
         """Return the row under exactly this key."""
-        found = self._book._row(self._state, key, self._query.at)
+        found = self._layers.row(key, self._query.at)
         return None if found is None else found[0]
 
     def ending(self, name: str) -> Iterable[str]:
         """Give the keys whose last part is a model's name."""
-        return [key for key in (*self._state.own, *self._state.table.keys()) if key.endswith(f"/{name}")]
+        return [key for key in self._layers.all_keys() if key.endswith(f"/{name}")]
 
     def pass_charges(self, model: str, usage: Usage) -> list[Charge] | None:
         """Return the lines of a further pass that another model answered; None when its price is unknown."""
         query = replace(self._query, models=(model,), usage=usage, base_model=None)
-        sheet = self._book._sheet(self._state, query)
+        sheet = self._book.sheet(self._layers, query)
         lines, reason = charges_of(sheet, query, self) if sheet else ([], "unknown")
         return None if reason else lines
 
 
-def _lowered(*groups: Mapping[str, Any]) -> dict[str, str]:
-    return {key.lower(): key for rows in reversed(groups) for key in rows}
+def _shown(row: Rates, name: str, value: Any) -> Any:
+    """Return a field as a number where the table holds a vendor's fraction."""
+    return float(row.get(name) or 0) if isinstance(value, str) and "/" in value and "cost" in name else value
 
 
 def _unknown(query: PriceQuery) -> str:

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from spend_middleware.call import EXACT, Charge
 from spend_middleware.pricing import tools, units
+from spend_middleware.pricing.cards import compile_card, tier_suffix
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates
 from spend_middleware.pricing.related import Related
-from spend_middleware.pricing.tokens import ONE, TokenCard, compile_card, tier_suffix
+from spend_middleware.pricing.tokens import ONE, TokenCard
 
 _OPENAI_REGIONS = {"eu.api.openai.com": "eu", "us.api.openai.com": "us"}
 

@@ -32,6 +32,8 @@ class PriceTable:
         self._rows: list[list[Any]] = packed["rows"]
         self._models: dict[str, int | list[int]] = packed["models"]
         self._removed: dict[str, int] = packed.get("removed", {})
+        self.listed: int = packed.get("listed", len(self._models))
+        """How many models the newest release of the sources lists."""
         self._lowered: dict[str, str] | None = None
 
     @classmethod
