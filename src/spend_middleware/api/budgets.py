@@ -96,7 +96,7 @@ def budget_settings(
 ) -> Response:
     """Show the fields of a budget one by one, for a form."""
     with refusing("budget_id"), directory.read() as desk:
-        values = budget_values(directory_budgets.get_budget(desk, budget_id))
+        values = budget_values(directory, directory_budgets.get_budget(desk, budget_id))
     return answer([_setting(name, kind, text, values[name]) for name, kind, text in _SETTINGS])
 
 

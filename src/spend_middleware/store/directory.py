@@ -80,6 +80,21 @@ class Account:
     reset_at: int | None
 
 
+@contextmanager
+def writing(engine: Engine, now: int, zone: tzinfo = UTC, actor: str = "") -> Iterator[Desk]:
+    """Open a transaction that writes and moves the counter of changes: all of it or nothing of it.
+
+    Writers stand in line at the counter's row, so what one of them has checked holds until it commits.
+    """
+    with Session(engine.execution_options(**{WRITES: True}), expire_on_commit=False) as session:
+        insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        row = insert(SpendConfig).values(name=ENTITIES, value=None, version=1, updated_at=now)
+        change = {"version": SpendConfig.version + 1, "updated_at": now}
+        session.execute(row.on_conflict_do_update(index_elements=["name"], set_=change))
+        yield Desk(session, now, zone, actor)
+        session.commit()
+
+
 class Directory:
     """Keys, teams, users, customers, budgets, tags and organizations over one engine.
 
@@ -114,26 +129,14 @@ class Directory:
 
     @contextmanager
     def write(self, actor: str = "") -> Iterator[Desk]:
-        """Open a transaction that writes: all of it or, when anything is raised, nothing of it.
-
-        Writers stand in line at the counter's row, so what one of them has checked holds until it commits.
-        """
-        with Session(self._engine.execution_options(**{WRITES: True}), expire_on_commit=False) as session:
-            now = self.now()
-            self._bump(session, now)
-            yield Desk(session, now, self.zone, actor)
-            session.commit()
+        """Open a transaction that writes: all of it or, when anything is raised, nothing of it."""
+        with writing(self._engine, self.now(), self.zone, actor) as desk:
+            yield desk
         self.cache.clear()
 
     def now(self) -> int:
         """Return the time in microseconds since the epoch."""
         return int(self._now() * 1_000_000)
-
-    def _bump(self, session: Session, now: int) -> None:
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        row = insert(SpendConfig).values(name=ENTITIES, value=None, version=1, updated_at=now)
-        change = {"version": SpendConfig.version + 1, "updated_at": now}
-        session.execute(row.on_conflict_do_update(index_elements=["name"], set_=change))
 
     def _version(self) -> int:
         with Session(self._engine) as session:

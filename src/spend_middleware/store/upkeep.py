@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from spend_middleware.settings import Settings
+from spend_middleware.store import import_entities  # noqa: F401 - registers its tables
 from spend_middleware.store.adjust import Adjusted, Entry, adjust
 from spend_middleware.store.forget import Forgotten, forget
 from spend_middleware.store.importing import Imported, import_litellm
