@@ -399,3 +399,18 @@ def test_what_only_looked_like_an_llm_call_is_not_recorded(body: dict[str, Any],
     assert route is not None
     reading = wire.read(route, Sent(), Received(status=200, body=json.dumps(body).encode()))
     assert reading.billable is billable
+
+
+def test_embeddings_are_read_without_their_vectors() -> None:
+    vector = {"object": "embedding", "index": 0, "embedding": [0.25] * 2000}
+    usage = {"prompt_tokens": 5, "total_tokens": 5}
+    body = {"object": "list", "data": [vector, vector], "model": "m-1", "usage": usage}
+    for content in (
+        body,
+        dict(reversed(body.items())),
+        {**body, "data": [{**vector, "embedding": "AAAA" * 999}]},
+    ):
+        reading = read("openai.embeddings", content)
+        assert reading.usage is not None
+        assert (reading.usage.input_tokens, reading.response_model) == (5, "m-1")
+    assert read("openai.embeddings", {**body, "usage": None}).usage is None

@@ -112,6 +112,7 @@ PASSED = [
     ("POST", "localhost:11434", "/api/show"),
     ("GET", "llm.example.com", "/v1/chat/completions"),
     ("POST", "api.example.com", "/v2/datasets"),
+    ("POST", "app.example.com", "/conversations/42"),
     ("POST", "httpbin.org", "/anything/v1/chat/completions"),
 ]
 
@@ -268,6 +269,10 @@ def test_a_host_of_ones_own_is_known_as_such(host: str, local: bool) -> None:
         ("app.example.com", "/v1/chat/completions", True),
         ("app.example.com", "/api/chat", False),
         ("app.example.com", "/survey/responses", False),
+        ("graph.example.com", "/threads/t1/runs", False),
+        ("whatsapp.example.com", "/v1/messages", False),
+        ("localhost:8501", "/v1/models/half_plus_two:predict", False),
+        ("localhost:8787", "/anthropic/v1/messages", True),
         ("localhost:11434", "/api/chat", True),
         ("api.openai.com", "/v1/chat/completions", True),
     ],

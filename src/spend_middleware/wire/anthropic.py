@@ -15,7 +15,6 @@ from spend_middleware.wire.values import count, listing, mapping, string, traits
 
 _START_MARKERS = (b'"message_start"',)
 _END_MARKERS = (b'"type":"message_delta"', b'"type": "message_delta"')
-_ERROR_MARKERS = (b'"type":"error"', b'"type": "error"')
 
 
 def read_messages(route: Route, sent: Sent, received: Received) -> Reading:
@@ -132,10 +131,9 @@ def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
     reading = _of_message(route, sent, message, usage)
     reading.stream = True
     reading.finish_reason = string(mapping(delta.get("delta")).get("stop_reason"))
-    for event in sse.objects_holding(body, *_ERROR_MARKERS):
-        if event.get("type") == "error":
-            reading.error_type = error_word(event) or "error"
-            break
+    broken = sse.error_in(body)
+    if broken is not None:
+        reading.error_type = error_word(broken) or "error"
     if not delta and reading.usage is not None:
         # The start counts one token or a few; what came after it is known only by its text.
         reading.output_missing = True

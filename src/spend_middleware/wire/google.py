@@ -14,7 +14,6 @@ from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import count, listing, mapping, parsed, string, traits_of
 
 _USAGE_MARKERS = (b'"usageMetadata"',)
-_ERROR_MARKERS = (b'"error":', b'"error" :')
 _LOOKS_LIKE = (
     "candidates",
     "usageMetadata",
@@ -34,10 +33,7 @@ def read_generate(route: Route, sent: Sent, received: Received) -> Reading:
     body = received.body
     if sse.looks_like_events(received.headers.get("content-type", ""), body):
         chunks = next(sse.objects_holding(body, *_USAGE_MARKERS), None)
-        broken = next(
-            (found for found in sse.objects_holding(body, *_ERROR_MARKERS) if found.get("error")), None
-        )
-        reading = _of_chunk(route, sent, chunks or sse.first_object(body), broken)
+        reading = _of_chunk(route, sent, chunks or sse.first_object(body), sse.error_in(body))
         reading.stream = True
         # Tools ground any chunk, not the last alone, so that a grounded stream is read from the start.
         if reading.usage is not None and b'"groundingMetadata"' in body:

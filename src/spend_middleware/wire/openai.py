@@ -19,9 +19,9 @@ Counter = Callable[[Mapping[str, Any]], Usage]
 """Turns one usage object into counts, as one provider means them."""
 
 USAGE_MARKERS = (b'"usage":{', b'"usage": {')
+_TAIL = 16384
 _FINISH_MARKERS = (b'"finish_reason":"', b'"finish_reason": "')
 _MODEL_MARKERS = (b'"model":"', b'"model": "')
-ERROR_MARKERS = (b'"error":{', b'"error": {', b'"error":"', b'"error": "')
 
 
 def document_of(received: Received) -> Any:
@@ -90,6 +90,18 @@ def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Re
     return reading
 
 
+def _read_embeddings(route: Route, sent: Sent, received: Received) -> Reading:
+    """Read embeddings without their vectors, which are nearly all of the body and bill nothing."""
+    body = received.body
+    start, end = body.find(b'"data"'), body.rfind(b"]")
+    if len(body) > _TAIL // 8 and received.status < 400 and 0 < start < end:
+        short = dataclasses.replace(received, body=body[:start] + b'"data":[]' + body[end + 1 :])
+        reading = _whole(route, sent, short, token_usage)
+        if reading.usage is not None:
+            return reading
+    return read_chat(route, sent, received)
+
+
 def _count(reading: Reading, provider: str, usage: Any, counter: Counter) -> None:
     if not usage or not isinstance(usage, dict):
         return
@@ -106,7 +118,7 @@ def _streamed(route: Route, sent: Sent, body: bytes, counter: Counter) -> Readin
     last, usage = _last_usage(body)
     if not last:
         last = sse.first_object(body)
-    finish = next(sse.objects_holding(body, *_FINISH_MARKERS), {})
+    finish = next(sse.objects_holding(body[-_TAIL:], *_FINISH_MARKERS), {})
     choices = listing(finish.get("choices"))
     reading = Reading(
         request_model=asked_model(route, sent),
@@ -123,7 +135,7 @@ def _streamed(route: Route, sent: Sent, body: bytes, counter: Counter) -> Readin
         reading.response_id = string(named.get("id")) or reading.response_id
     _count(reading, route.provider, usage, counter)
     # An error can come inside a stream that began with 200.
-    broken = next((found for found in sse.objects_holding(body, *ERROR_MARKERS) if found.get("error")), None)
+    broken = sse.error_in(body)
     if broken is not None:
         reading.error_type = error_word(broken) or "error"
     if reading.usage is None:
@@ -137,6 +149,8 @@ def _last_usage(body: bytes) -> tuple[Mapping[str, Any], Any]:
     OpenAI sends it once, in a chunk without choices; Perplexity in every chunk, cumulated; Groq below `x_groq`
     (https://console.groq.com/docs/api-reference) as well. The last is right for all of them.
     """
+    if b'"usage"' not in body:
+        return {}, None
     for found in sse.objects_holding(body, *USAGE_MARKERS):
         usage = found.get("usage") or mapping(found.get("x_groq")).get("usage")
         if usage and isinstance(usage, dict):
@@ -205,7 +219,7 @@ read_chat = chat_reader(token_usage)
 READERS: dict[str, Reader] = {
     "openai.chat": read_chat,
     "openai.completions": read_chat,
-    "openai.embeddings": read_chat,
+    "openai.embeddings": _read_embeddings,
     "groq.chat": read_chat,
     "xai.chat": read_chat,
     "gemini.chat": chat_reader(_gemini_usage),

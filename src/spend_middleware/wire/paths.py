@@ -38,9 +38,9 @@ _OPENAI = (
     Shape("openai", "prompts/{id}/completions", "completion", "openai.chat"),
     Shape("openai", "v1/completions", "text_completion", "openai.completions"),
     Shape("openai", "completions", "text_completion", "openai.completions", certain=False),
-    Shape("openai", "v1/responses", "responses", "openai.responses"),
+    Shape("openai", "v1/responses", "responses", "openai.responses", certain=False),
     Shape("openai", "responses/compact", "responses", "openai.responses"),
-    Shape("openai", "openai/responses", "responses", "openai.responses"),
+    Shape("openai", "openai/responses", "responses", "openai.responses", certain=False),
     Shape("openai", "responses", "responses", "openai.responses", certain=False),
     Shape("openai", "responses/{id}", "responses", "openai.responses", "GET", follow_up=True, certain=False),
     Shape("openai", "v1/embeddings", "embedding", "openai.embeddings"),
@@ -52,16 +52,18 @@ _OPENAI = (
     Shape("openai", "audio/translations", "transcription", "openai.transcription", upload=True),
     Shape("openai", "audio/speech", "speech", "openai.speech"),
     Shape("openai", "v1/moderations", "moderation", "openai.moderations"),
-    Shape("openai", "v1/batches", "batch", "openai.batches"),
-    Shape("openai", "openai/batches", "batch", "openai.batches"),
+    Shape("openai", "v1/batches", "batch", "openai.batches", certain=False),
+    Shape("openai", "openai/batches", "batch", "openai.batches", certain=False),
     Shape("openai", "v1/batches/{id}", "batch", "openai.batches", "GET", follow_up=True, certain=False),
     Shape("openai", "openai/batches/{id}", "batch", "openai.batches", "GET", follow_up=True, certain=False),
-    Shape("openai", "threads/runs", "assistants", "openai.runs"),
-    Shape("openai", "threads/{id}/runs", "assistants", "openai.runs"),
-    Shape("openai", "runs/{id}/submit_tool_outputs", "assistants", "openai.runs"),
-    Shape("openai", "threads/{id}/runs/{id}", "assistants", "openai.runs", "GET", follow_up=True),
-    Shape("openai", "v1/videos", "video_generation", "openai.videos"),
-    Shape("openai", "videos/{id}/remix", "video_generation", "openai.videos"),
+    Shape("openai", "threads/runs", "assistants", "openai.runs", certain=False),
+    Shape("openai", "threads/{id}/runs", "assistants", "openai.runs", certain=False),
+    Shape("openai", "runs/{id}/submit_tool_outputs", "assistants", "openai.runs", certain=False),
+    Shape(
+        "openai", "threads/{id}/runs/{id}", "assistants", "openai.runs", "GET", follow_up=True, certain=False
+    ),
+    Shape("openai", "v1/videos", "video_generation", "openai.videos", certain=False),
+    Shape("openai", "videos/{id}/remix", "video_generation", "openai.videos", certain=False),
     Shape(
         "openai", "v1/videos/{id}", "video_generation", "openai.videos", "GET", follow_up=True, certain=False
     ),
@@ -82,9 +84,9 @@ _XAI = (
 
 _ANTHROPIC = (
     # https://docs.anthropic.com/en/api/messages
-    Shape("anthropic", "v1/messages", "completion", "anthropic.messages"),
-    Shape("anthropic", "v1/complete", "text_completion", "anthropic.complete"),
-    Shape("anthropic", "v1/messages/batches", "batch", "anthropic.batches"),
+    Shape("anthropic", "v1/messages", "completion", "anthropic.messages", certain=False),
+    Shape("anthropic", "v1/complete", "text_completion", "anthropic.complete", certain=False),
+    Shape("anthropic", "v1/messages/batches", "batch", "anthropic.batches", certain=False),
     Shape("anthropic", "messages/batches/{id}", "batch", "anthropic.batches", "GET", follow_up=True),
     Shape("anthropic", "messages/batches/{id}/results", "batch", "anthropic.batches", "GET", follow_up=True),
 )
@@ -98,10 +100,18 @@ _GOOGLE = (
     Shape("google", "models/{model}:generateAnswer", "completion", "gemini.generateContent"),
     Shape("google", "models/{model}:embedContent", "embedding", "gemini.embedContent"),
     Shape("google", "models/{model}:batchEmbedContents", "embedding", "gemini.embedContent"),
-    Shape("google", "models/{model}:predict", "embedding", "vertex.predict"),
-    Shape("google", "endpoints/{model}:predict", "completion", "vertex.predict"),
+    Shape("google", "models/{model}:predict", "embedding", "vertex.predict", certain=False),
+    Shape("google", "endpoints/{model}:predict", "completion", "vertex.predict", certain=False),
     Shape("google", "models/{model}:predictLongRunning", "video_generation", "vertex.operation"),
-    Shape("google", "operations/{id}", "video_generation", "vertex.operation", "GET", follow_up=True),
+    Shape(
+        "google",
+        "operations/{id}",
+        "video_generation",
+        "vertex.operation",
+        "GET",
+        follow_up=True,
+        certain=False,
+    ),
     Shape(
         "google",
         "models/{model}:fetchPredictOperation",
@@ -111,9 +121,17 @@ _GOOGLE = (
     ),
     Shape("google", "models/{model}:batchGenerateContent", "batch", "gemini.batches"),
     Shape("google", "models/{model}:asyncBatchEmbedContent", "batch", "gemini.batches"),
-    Shape("google", "batches/{id}", "batch", "gemini.batches", "GET", follow_up=True),
-    Shape("google", "interactions", "completion", "gemini.interactions"),
-    Shape("google", "interactions/{id}", "completion", "gemini.interactions", "GET", follow_up=True),
+    Shape("google", "batches/{id}", "batch", "gemini.batches", "GET", follow_up=True, certain=False),
+    Shape("google", "interactions", "completion", "gemini.interactions", certain=False),
+    Shape(
+        "google",
+        "interactions/{id}",
+        "completion",
+        "gemini.interactions",
+        "GET",
+        follow_up=True,
+        certain=False,
+    ),
     # Partner models: the body is the publisher's own; the reader is chosen by publisher in the table.
     Shape("google", "models/{model}:rawPredict", "completion", "vertex.rawPredict"),
     Shape("google", "models/{model}:streamRawPredict", "completion", "vertex.rawPredict"),
@@ -143,15 +161,15 @@ _BEDROCK_AGENT = (
 
 _COHERE = (
     # https://docs.cohere.com/reference/about
-    Shape("cohere", "v2/chat", "completion", "cohere.chat"),
-    Shape("cohere", "v1/chat", "completion", "cohere.chat"),
+    Shape("cohere", "v2/chat", "completion", "cohere.chat", certain=False),
+    Shape("cohere", "v1/chat", "completion", "cohere.chat", certain=False),
     Shape("cohere", "v1/generate", "text_completion", "cohere.chat", certain=False),
     Shape("cohere", "v1/summarize", "completion", "cohere.chat", certain=False),
-    Shape("cohere", "v2/embed", "embedding", "cohere.embed"),
+    Shape("cohere", "v2/embed", "embedding", "cohere.embed", certain=False),
     Shape("cohere", "v1/embed", "embedding", "cohere.embed", certain=False),
     Shape("cohere", "v1/classify", "completion", "cohere.chat", certain=False),
-    Shape("cohere", "v2/rerank", "rerank", "cohere.rerank"),
-    Shape("cohere", "v1/rerank", "rerank", "cohere.rerank"),
+    Shape("cohere", "v2/rerank", "rerank", "cohere.rerank", certain=False),
+    Shape("cohere", "v1/rerank", "rerank", "cohere.rerank", certain=False),
 )
 
 _OLLAMA = (

@@ -15,6 +15,7 @@ from spend_middleware.wire.values import mapping
 
 _OURS_IN_METADATA = ("tags", "spend_logs_metadata")
 _OURS_IN_BODY = ("litellm_metadata", "litellm_session_id", "litellm_trace_id", "litellm_call_id")
+_FIELDS = frozenset(("metadata", "user", "safety_identifier", "tags", *_OURS_IN_BODY))
 _SESSION_HEADERS = ("x-litellm-trace-id", "x-litellm-session-id")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,200}")
 _SESSION_IN_USER_ID = re.compile(r"_session_([A-Za-z0-9_-]{8,200})$")
@@ -43,6 +44,9 @@ class CallFields:
     call_id: str | None = None
 
 
+_NO_FIELDS = CallFields()
+
+
 def fields_of(
     content: Mapping[str, Any] | None,
     headers: Mapping[str, str],
@@ -53,6 +57,9 @@ def fields_of(
     The order is that of https://docs.litellm.ai/docs/proxy/cost_tracking and of the proxy's own code.
     """
     body = content or {}
+    named = "\n".join(headers)
+    if "x-litellm-" not in named and "-session-id" not in named and _FIELDS.isdisjoint(body):
+        return _NO_FIELDS
     metadata = _object_in(body.get("metadata"))
     theirs = _object_in(body.get("litellm_metadata"))
     return CallFields(

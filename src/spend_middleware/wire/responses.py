@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from spend_middleware.call import Unit
 from spend_middleware.wire import sse
 from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, total_note
 from spend_middleware.wire.costs import stated_cost
-from spend_middleware.wire.openai import ERROR_MARKERS, USAGE_MARKERS, document_of
+from spend_middleware.wire.openai import USAGE_MARKERS, document_of
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.tokens import token_usage
 from spend_middleware.wire.values import listing, mapping, string
@@ -23,14 +24,8 @@ _TOOL_UNITS = {
 }
 _SEARCH_TOOLS = ("web_search", "web_search_preview")
 _UNFINISHED = ("queued", "in_progress")
-_LAST_EVENTS = (
-    b'"type":"response.completed"',
-    b'"type": "response.completed"',
-    b'"type":"response.incomplete"',
-    b'"type": "response.incomplete"',
-    b'"type":"response.failed"',
-    b'"type": "response.failed"',
-)
+_EVENT_TYPES = (b'"type":"response.', b'"type": "response.')
+_LAST_EVENTS = frozenset(("response.completed", "response.incomplete", "response.failed"))
 
 
 def read_responses(route: Route, sent: Sent, received: Received) -> Reading:
@@ -121,17 +116,23 @@ def _traits(response: Mapping[str, Any]) -> dict[str, str]:
 
 def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
     """Read a stream: its last event carries the whole response; a broken one is known by its first."""
-    for event in sse.objects_holding(body, *_LAST_EVENTS):
+    event = next(sse.objects_holding(body, *_EVENT_TYPES), {})
+    response = event.get("response")
+    if event.get("type") not in _LAST_EVENTS or not isinstance(response, dict):
+        event = next((found for found in _events_from_end(body) if found.get("type") in _LAST_EVENTS), {})
         response = event.get("response")
-        if isinstance(response, dict):
-            break
-    else:
+    if not isinstance(response, dict):
         return _broken_stream(route, sent, body)
     reading = _of_response(route, sent, response)
     reading.stream = True
     if event.get("type") == "response.failed" and reading.error_type is None:
         reading.error_type = "response_failed"
     return reading
+
+
+def _events_from_end(body: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the last events of a stream, for one that goes on after its response."""
+    return islice(sse.objects_holding(body, *_EVENT_TYPES), 8)
 
 
 def _broken_stream(route: Route, sent: Sent, body: bytes) -> Reading:
@@ -145,10 +146,9 @@ def _broken_stream(route: Route, sent: Sent, body: bytes) -> Reading:
             reading.raw_usage, reading.usage = usage, token_usage(usage)
             break
     # An error event ends a stream that began with 200: https://platform.openai.com/docs/api-reference/realtime
-    for event in sse.objects_holding(body, *ERROR_MARKERS, b'"type":"error"', b'"type": "error"'):
-        if event.get("type") == "error" or event.get("error"):
-            reading.error_type = error_word(event) or "error"
-            break
+    broken = sse.error_in(body)
+    if broken is not None:
+        reading.error_type = error_word(broken) or "error"
     if reading.usage is None:
         reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
     return reading

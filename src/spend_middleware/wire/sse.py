@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from spend_middleware.wire.values import json_of
 
+_TAIL = 16384
 _STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
 
 
@@ -49,30 +50,52 @@ def objects(body: bytes) -> Iterator[dict[str, Any]]:
 
 def first_object(body: bytes) -> Mapping[str, Any]:
     """Return the JSON object of the first event that holds one."""
-    return next(objects(body[:65536] if len(body) > 65536 else body), None) or next(objects(body), {})
+    # The first event may be long, as those are that repeat the whole request.
+    for size in (2048, 65536):
+        found = next(objects(body[:size]), None)
+        if found is not None:
+            return found
+    return next(objects(body), {})
 
 
-def objects_holding(body: bytes, *markers: bytes) -> Iterator[dict[str, Any]]:
-    """Yield, the latest first, the objects of the events that hold one of the markers; no other is parsed.
+def objects_holding(body: bytes, *spellings: bytes) -> Iterator[dict[str, Any]]:
+    """Yield, the latest first, the objects of the events that hold a marker; no other is parsed.
 
     Args:
-        body: The whole stream, or the two ends of one.
-        markers: What to search for, such as `"usage":{` in each spelling that providers use.
+        body: The whole stream, or a part of it.
+        spellings: One marker in each spelling that providers use, such as `"usage":{` and `"usage": {`; the first
+            that is there counts, because one stream has one spelling.
     """
     end = len(body)
-    while end > 0:
-        at = max(body.rfind(marker, 0, end) for marker in markers)
-        if at < 0:
-            return
-        start = max(body.rfind(b"\n", 0, at), body.rfind(b"\r", 0, at)) + 1
-        stop = body.find(b"\n", at)
-        line = body[start : stop if stop >= 0 else len(body)].strip()
+    marker = b""
+    for marker in spellings:
+        at = body.rfind(marker)
+        if at >= 0:
+            break
+    else:
+        return
+    while at >= 0:
+        start = max(body.rfind(b"\n", 0, at), body.rfind(b"\r", max(at - 4096, 0), at)) + 1
+        stop = body.find(b"\n", at, end)
+        line = body[start : stop if stop >= 0 else end].strip()
         value = _object(line[5:]) if line.startswith(b"data:") else None
         if value is None:
             start, value = _event_around(body, at)
         if value is not None:
             yield value
         end = start
+        at = body.rfind(marker, 0, end)
+
+
+def error_in(body: bytes) -> Mapping[str, Any] | None:
+    """Return the event that says that the stream failed; it ends a stream, so that only the end is searched."""
+    tail = body[-_TAIL:]
+    if b'"error"' not in tail:
+        return None
+    for event in objects_holding(tail, b'"error"'):
+        if event.get("error") or event.get("type") == "error":
+            return event
+    return None
 
 
 def _event_around(body: bytes, at: int) -> tuple[int, dict[str, Any] | None]:

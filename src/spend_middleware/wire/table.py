@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -30,7 +30,7 @@ _LITELLM = frozenset({"litellm"})
 _ANY_HOST = Host(
     "custom_openai",
     (),
-    families=("ollama", "openai", "anthropic", "google", "bedrock", "cohere", "mistral", "huggingface"),
+    families=("ollama", "openai", "anthropic", "google", "bedrock", "cohere", "huggingface"),
     accepts=USER_AND_METADATA,
     usage_on_request=True,
 )
@@ -41,7 +41,7 @@ _FAMILY_PROVIDERS = {
     "bedrock": "bedrock",
     "ollama": "ollama",
     "cohere": "custom_cohere",
-    "mistral": "custom_openai",
+    "mistral": "mistral",
     "huggingface": "huggingface",
 }
 _FAMILY_OF_UPSTREAM = {
@@ -72,6 +72,10 @@ def _host_pattern(name: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
+def _any_of(patterns: Iterable[re.Pattern[str]]) -> re.Pattern[str]:
+    return re.compile("|".join(pattern.pattern.replace("(?P<region>", "(?:") for pattern in patterns))
+
+
 def _rows() -> Iterator[tuple[str, Host]]:
     for host in HOSTS:
         for name in host.names:
@@ -86,11 +90,14 @@ _EXACT: dict[str, Host] = {name: row for name, row in _rows() if "*" not in name
 _PATTERNS: list[tuple[re.Pattern[str], Host]] = [
     (_host_pattern(name), row) for name, row in _rows() if name not in _EXACT
 ]
+# One look for all patterns, because most hosts match none.
+_ANY_PATTERN = _any_of(pattern for pattern, _ in _PATTERNS)
 _BY_PROVIDER: dict[str, Host] = {}
 for _, _row in _rows():
     _BY_PROVIDER.setdefault(_row.provider, _row)
 _GATEWAY_PATTERNS = [(_host_pattern(name), key) for key, names in GATEWAYS.items() for name in names]
-_ECHO_PATTERNS = [_host_pattern(name) for name in ECHO_HOSTS]
+_ANY_GATEWAY = _any_of(pattern for pattern, _ in _GATEWAY_PATTERNS)
+_ANY_ECHO = _any_of(_host_pattern(name) for name in ECHO_HOSTS)
 
 
 def recognise(method: str, host: str, path: str, rules: Rules = ()) -> Route | None:
@@ -120,7 +127,7 @@ def _recognise(method: str, host: str, path: str, rules: Rules) -> Route | None:
     row, region = _by_host(name)
     if row is not None:
         return _route(row, method, name, path, region)
-    if any(pattern.fullmatch(name) for pattern in _ECHO_PATTERNS):
+    if _ANY_ECHO.fullmatch(name):
         return None
     return _elsewhere(method, host, name, path)
 
@@ -139,6 +146,8 @@ def _by_host(name: str) -> tuple[Host | None, str | None]:
     row = _EXACT.get(name)
     if row is not None:
         return row, None
+    if _ANY_PATTERN.fullmatch(name) is None:
+        return None, None
     for pattern, candidate in _PATTERNS:
         found = pattern.fullmatch(name)
         if found:
@@ -158,7 +167,9 @@ def _by_provider(provider: str, method: str, name: str, path: str) -> Route | No
 
 def _elsewhere(method: str, host: str, name: str, path: str) -> Route | None:
     """Return the route for a gateway or an unknown host, by the shape of the path."""
-    gateway = next((key for pattern, key in _GATEWAY_PATTERNS if pattern.fullmatch(name)), None)
+    gateway = None
+    if _ANY_GATEWAY.fullmatch(name):
+        gateway = next(key for pattern, key in _GATEWAY_PATTERNS if pattern.fullmatch(name))
     upstream = _upstream_in(path, 6 if gateway else 2)
     families = _ANY_HOST.families
     if upstream in _FAMILY_OF_UPSTREAM:

@@ -28,6 +28,8 @@ _OUTPUT_DETAILS = (
 # https://docs.together.ai/reference/chat-completions (cached_tokens), LiteLLM's proxy (cache_read_input_tokens)
 _CACHED = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens")
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
+# Usage objects with no other names, which most are, need no search for the rarer ones.
+_PLAIN = frozenset(("total_tokens", *_INPUT, *_OUTPUT, *_INPUT_DETAILS, *_OUTPUT_DETAILS))
 _NO_DETAILS: Mapping[str, Any] = {}
 
 # xAI's server-side tools and ours. https://docs.x.ai/docs/guides/tools/overview
@@ -81,22 +83,21 @@ def token_usage(
         units: Quantities other than tokens that go with it.
         traits: What else decides the price.
     """
-    asked = first_of(usage, _INPUT)
-    total = _total(usage)
-    # https://docs.voyageai.com/reference : embeddings and reranking state a total and nothing else.
-    tokens_in = count(asked) if asked is not None else (total or 0)
-    tokens_out = count(first_of(usage, _OUTPUT))
-    if asked is None and tokens_out and total:
-        tokens_in = max(total - tokens_out, 0)
-    into, out = details_of(usage, _INPUT_DETAILS), details_of(usage, _OUTPUT_DETAILS)
+    into = usage.get("prompt_tokens_details")
+    if not into or type(into) is not dict:
+        into = details_of(usage, _INPUT_DETAILS)
+    out = usage.get("completion_tokens_details")
+    if not out or type(out) is not dict:
+        out = details_of(usage, _OUTPUT_DETAILS)
     cached = into.get("cached_tokens")
-    if cached is None:
+    plain = usage.keys() <= _PLAIN
+    if cached is None and not plain:
         cached = first_of(usage, _CACHED)
-    if not into and not out and len(usage) <= 3:
+    tokens_in, tokens_out, total = _sums(usage)
+    if plain and not cached and _is_empty(into) and _is_empty(out):
         return Usage(
             input_tokens=tokens_in,
             output_tokens=tokens_out,
-            cache_read_tokens=count(cached),
             total_tokens=total,
             units=units or {},
             traits=traits or {},
@@ -110,7 +111,7 @@ def token_usage(
     audio = count(into.get("audio_tokens"))
     # https://docs.mistral.ai/capabilities/audio : audio is billed by the minute, and its tokens stand beside the
     # prompt, not inside it.
-    seconds = amount(usage.get("prompt_audio_seconds"))
+    seconds = None if plain else amount(usage.get("prompt_audio_seconds"))
     if seconds and total == tokens_in + tokens_out + audio:
         audio, total = 0, total - audio
     hit = mapping(into.get("cached_tokens_details"))
@@ -133,9 +134,25 @@ def token_usage(
         output_image_tokens=count(out.get("image_tokens")),
         output_video_tokens=count(out.get("video_tokens")),
         total_tokens=total,
-        units={**_units(usage, seconds), **(units or {})},
-        traits=_traits(usage, traits),
+        units=(units or {}) if plain else {**_units(usage, seconds), **(units or {})},
+        traits=(traits or {}) if plain else _traits(usage, traits),
     )
+
+
+def _sums(usage: Mapping[str, Any]) -> tuple[int, int, int | None]:
+    """Return what went in, what came out, and the provider's total, which may be all that there is."""
+    asked = first_of(usage, _INPUT)
+    tokens_out = count(first_of(usage, _OUTPUT))
+    total = _total(usage)
+    if asked is not None:
+        return count(asked), tokens_out, total
+    # https://docs.voyageai.com/reference : embeddings and reranking state a total and nothing else.
+    return max((total or 0) - tokens_out, 0), tokens_out, total
+
+
+def _is_empty(details: Mapping[str, Any]) -> bool:
+    """Return whether details say nothing; a text count says that the provider splits its tokens."""
+    return not any(details.values()) and "text_tokens" not in details
 
 
 def _optional(details: Mapping[str, Any], name: str) -> int | None:
