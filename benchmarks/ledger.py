@@ -92,7 +92,7 @@ def journal(folder: Path, count: int) -> None:
     marks = [{name: row[name] for name in ("id", "provider", "model_group", "api_key", "start_time")} for row in rows]
     for sync in ("off", "always"):
         part = rows if sync == "off" else rows[:2000]
-        lane = Lane(Journal(folder / f"journal-{sync}", sync=sync))  # type: ignore[arg-type]
+        lane = Lane(Journal(folder / f"journal-{sync}", sync=sync))
         took, size = [], 0
         for row in part:
             began = time.perf_counter()
