@@ -44,7 +44,7 @@ class Kept:
             self._tail_size = sum(map(len, tail))
         tail.append(chunk)
         self._tail_size += len(chunk)
-        while self._tail_size - len(tail[0]) >= self._limit // 2:
+        while len(tail) > 1 and self._tail_size - len(tail[0]) >= self._limit // 2:
             gone = len(tail.popleft())
             self._tail_size -= gone
             self.lost += gone
@@ -83,12 +83,20 @@ class _Zlib:
     def __init__(self, wbits: int) -> None:
         self._wbits = wbits
         self._inflate = zlib.decompressobj(wbits)
-        self._begun = False
+        # The wrapper is told by its two bytes; until both are here nothing is decoded.
+        self._start: bytes | None = b"" if wbits == zlib.MAX_WBITS else None
 
     def decode(self, piece: bytes) -> Iterator[bytes]:
         """Give what a piece decodes to, in parts of at most `PIECE`."""
+        if self._start is not None:
+            piece = self._start + piece
+            self._start = piece if len(piece) < 2 else None
+            if self._start is not None:
+                return
+            if piece[0] & 0x0F != 8 or int.from_bytes(piece[:2]) % 31:
+                self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         while True:
-            out = self._step(piece)
+            out = self._inflate.decompress(piece, PIECE)
             if out:
                 yield out
             if not self._inflate.eof:
@@ -102,17 +110,6 @@ class _Zlib:
                 if piece[:2] != b"\x1f\x8b":
                     return
                 self._inflate = zlib.decompressobj(self._wbits)
-
-    def _step(self, piece: bytes) -> bytes:
-        try:
-            out = self._inflate.decompress(piece, PIECE)
-        except zlib.error:
-            if self._begun or self._wbits != zlib.MAX_WBITS:
-                raise
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            out = self._inflate.decompress(piece, PIECE)
-        self._begun = True
-        return out
 
     def ended(self) -> bool:
         """Whether the trailer was met."""
@@ -149,7 +146,9 @@ class _Zstd:
     def decode(self, piece: bytes) -> Iterator[bytes]:
         """Give what a piece decodes to; little at a time, as no package of the three bounds its output alike."""
         for start in range(0, len(piece), 512):
-            yield self._inflate.decompress(piece[start : start + 512])
+            out = self._inflate.decompress(piece[start : start + 512])
+            for cut in range(0, len(out), PIECE):
+                yield out[cut : cut + PIECE]
 
     def ended(self) -> bool:
         """Whether the frame came to its end."""

@@ -138,7 +138,8 @@ class Exchange:
             return False
         if outcome is Outcome.ABORTED and error is None and b"[DONE]" in self.content()[-64:]:
             # The openai SDK closes a stream at its end marker, before the connection says that it has ended.
-            outcome = Outcome.COMPLETE
+            # All of it is here, though the trailer of an encoding may not be.
+            outcome, self._whole = Outcome.COMPLETE, not self.kept.lost
         self.outcome = outcome
         self.error = error
         self.ended = time.time()
