@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from spend_middleware import wire
 from spend_middleware.call import Unit
+from spend_middleware.wire import Received, Sent, recognise
 from wire_reads import events, read
 
 CHUNK = {
@@ -233,3 +236,14 @@ def test_an_interaction_in_the_background_is_billed_once() -> None:
 def test_an_error_inside_an_array_is_an_error() -> None:
     body = json.dumps([CHUNK, {"error": {"code": 503, "status": "UNAVAILABLE", "message": "x"}}])
     assert read("gemini.generateContent", body).error_type == "UNAVAILABLE"
+
+
+def test_a_gateways_estimate_counts_in_googles_words_too() -> None:
+    route = recognise(
+        "POST", "gateway.pydantic.dev", "/proxy/google-vertex/v1/models/gemini-x:generateContent"
+    )
+    assert route is not None
+    usage = {"promptTokenCount": 1, "pydantic_ai_gateway": {"cost_estimate": 0.000125}}
+    body = json.dumps({**CHUNK, "usageMetadata": usage}).encode()
+    reading = wire.read(route, Sent(), Received(status=200, body=body))
+    assert reading.reported_cost == Decimal("0.000125")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.hosts import UPSTREAMS
 from spend_middleware.wire.reading import Reading, Received, Route
 from spend_middleware.wire.values import amount
@@ -82,6 +83,9 @@ def looks_like_one(received: Received) -> bool:
 def told_by_headers(route: Route, received: Received, reading: Reading) -> Reading:
     """Return the reading with what the headers of gateways and routers say; most answers are returned as they are."""
     headers = received.headers
+    # Pydantic's gateway writes its estimate into the usage of every format that it passes on.
+    if reading.reported_cost is None and reading.raw_usage and "pydantic_ai_gateway" in reading.raw_usage:
+        reading.reported_cost = stated_cost(route.provider, reading.raw_usage)
     model = reading.response_model or reading.request_model
     if is_litellm_proxy(headers):
         reading.provider = "litellm_proxy"
