@@ -13,6 +13,7 @@ from typing import Any
 
 from spend_middleware.call import from_pico
 from spend_middleware.errors import SpendError
+from spend_middleware.headers import plain
 from spend_middleware.settings import Settings
 from spend_middleware.spend import Spend
 
@@ -70,13 +71,17 @@ def _reprice(asked: argparse.Namespace) -> int:
             f"{shown.examined} calls examined, {shown.changed} with another price, {shown.priced} priced at last."
         )
         for model, pico in sorted(shown.by_model.items(), key=lambda item: (-abs(item[1]), item[0])):
-            print(f"  {model:50} {from_pico(pico):+f} USD")
-        before, after = from_pico(shown.before_pico), from_pico(shown.after_pico)
-        print(f"  {'in all':50} {after - before:+f} USD ({before:f} -> {after:f})")
+            print(f"  {model:50} {_usd(pico, '+')} USD")
+        before, after = shown.before_pico, shown.after_pico
+        print(f"  {'in all':50} {_usd(after - before, '+')} USD ({_usd(before)} -> {_usd(after)})")
         if not asked.dry_run:
             made = spend.reprice(**bounds, dry_run=False, who=getpass.getuser(), why=asked.why)
             print(f"{made.made} adjustments entered.")
     return 0
+
+
+def _usd(pico: int, sign: str = "") -> str:
+    return ("-" if pico < 0 else sign) + plain(from_pico(abs(pico)))
 
 
 def _verify(asked: argparse.Namespace) -> int:

@@ -175,7 +175,8 @@ def _insert(connection: Connection, entry: Entry, row: Values, made_at: int, pri
     }
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(ADJUSTMENTS).values(values).on_conflict_do_nothing(index_elements=["id"])
-    return connection.execute(statement).rowcount == 1
+    # Not the row count: psycopg gives none where SQLAlchemy fetches defaults with the insert.
+    return connection.execute(statement.returning(ADJUSTMENTS.c.id)).first() is not None
 
 
 def _amounts(pico: int, prices: bool) -> Amounts:

@@ -1,0 +1,161 @@
+"""What `Spend` does besides the live path: calls told by hand, repricing, the command, flush, close and fork."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spend_middleware import ConfigurationError, Settings, Spend, Usage
+from spend_middleware.cli import main
+
+
+@pytest.fixture
+def spend(database_url: str, tmp_path: Path) -> Iterator[Spend]:
+    with Spend(database_url, journal_dir=tmp_path / "journal", batch_seconds=0.01) as made:
+        yield made
+
+
+def total(spend: Spend) -> Decimal:
+    from spend_middleware.store.report_values import EVERYTHING
+
+    assert spend.flush()
+    return spend.store.reports.total(EVERYTHING).spend
+
+
+def test_a_call_told_by_hand_is_priced_or_takes_its_stated_cost(spend: Spend) -> None:
+    usage = Usage(input_tokens=1_000_000, output_tokens=0)
+    priced = spend.record(
+        provider="openai", model="gpt-4o-mini", usage=usage, tags=["batch"], end_user="acme"
+    )
+    stated = spend.record(provider="weaviate", model="search", cost="0.0123", operation="search")
+    assert (priced.cost.amount, stated.cost.amount) == (Decimal("0.15"), Decimal("0.0123"))
+    assert total(spend) == Decimal("0.1623")
+
+
+def test_a_call_told_twice_under_its_provider_id_is_one_row(spend: Spend) -> None:
+    for _ in range(3):
+        spend.record(
+            provider="xai",
+            model="grok",
+            cost=1,
+            request_id="resp-1",
+            start_time=datetime(2026, 5, 1, tzinfo=UTC),
+        )
+    assert total(spend) == Decimal(1)
+
+
+def test_a_told_call_counts_in_the_tally_around_it(spend: Spend) -> None:
+    with spend.tag("job") as tally:
+        spend.record(provider="openai", model="gpt-4o-mini", cost=Decimal("0.000000000001"))
+    assert tally.cost == Decimal("0.000000000001")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"cost": "many"}, "cost='many'"),
+        ({"cost": float("nan")}, "cost=nan"),
+        ({"cost": 1, "start_time": "yesterday"}, "start_time='yesterday'"),
+        ({"cost": 1, "start_time": datetime(2026, 1, 1)}, "no time zone"),  # noqa: DTZ001
+    ],
+)
+def test_a_told_call_with_a_wrong_value_is_refused_by_name(spend: Spend, wrong: Any, named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named.replace("(", r"\(")):
+        spend.record(provider="p", model="m", **wrong)
+    assert total(spend) == 0
+
+
+def test_repricing_enters_what_a_late_price_changes_once(spend: Spend) -> None:
+    usage = Usage(input_tokens=1_000, output_tokens=100)
+    for _ in range(3):
+        spend.record(provider="openai", model="in-house-1", usage=usage)
+    assert total(spend) == 0
+    spend.register_model({"in-house-1": {"input_cost_per_token": 1e-6, "output_cost_per_token": "2e-6"}})
+    shown = spend.reprice(model="in-house-1")
+    assert (shown.changed, total(spend)) == (3, Decimal(0))
+    for expected in (3, 0):
+        assert spend.reprice(model="in-house-1", dry_run=False, who="test").made == expected
+    assert total(spend) == Decimal("0.0036")
+    assert spend.verify().agrees
+
+
+def test_repricing_leaves_told_costs_alone(spend: Spend) -> None:
+    spend.record(provider="openai", model="gpt-4o-mini", usage=Usage(input_tokens=1000), cost="5")
+    assert spend.reprice(dry_run=False).made == 0
+    assert total(spend) == Decimal(5)
+
+
+def test_the_command_shows_reprices_verifies_and_purges(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPEND_JOURNAL_DIR", str(tmp_path / "journal"))
+    with Spend(database_url) as spend:
+        spend.record(provider="openai", model="house-2", usage=Usage(input_tokens=1000), end_user="acme")
+    monkeypatch.setenv("SPEND_MODEL_PRICES", '{"house-2": {"input_cost_per_token": 0.001}}')
+    command = ["--database", database_url]
+    assert main([*command, "reprice", "--dry-run"]) == 0
+    assert "+1.0 USD (0.0 -> 1.0)" in capsys.readouterr().out
+    assert main([*command, "reprice"]) == 0
+    assert "1 adjustments entered" in capsys.readouterr().out
+    assert main([*command, "verify"]) == 0
+    assert main([*command, "purge", "--end-user", "acme"]) == 0
+    assert main([*command, "health"]) == 0
+    assert main(["--database", "mysql://x", "verify"]) == 2
+    assert "mysql" in capsys.readouterr().err
+
+
+def test_settings_come_from_the_environment_and_a_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///other.db")
+    monkeypatch.setenv("LITELLM_MASTER_KEY", "sk-from-litellm-0123456789")
+    monkeypatch.setenv("SPEND_MAX_TAGS", "3")
+    settings = Settings()
+    assert (settings.database_url, settings.max_tags) == ("sqlite:///other.db", 3)
+    assert settings.master_key is not None
+    with pytest.raises(ConfigurationError, match="batch_size"):
+        Spend("sqlite://", batch_size=0)
+    with pytest.raises(ConfigurationError, match="no_such_knob"):
+        Spend("sqlite://", no_such_knob=1)
+    with pytest.raises(ConfigurationError, match="not both"):
+        Spend("sqlite://", settings=settings)
+
+
+PROGRAM = """
+    import os, sys
+    from spend_middleware import Spend
+    spend = Spend("sqlite:///" + sys.argv[1], batch_seconds=0.01)
+    spend.record(provider="p", model="parent", cost=1)
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("", 1),
+        ("os._exit(0)", 1),
+        ("os.kill(os.getpid(), 9)", 1),
+        (
+            "pid = os.fork(); spend.record(provider='p', model='either', cost=1); pid and os.waitpid(pid, 0)",
+            3,
+        ),
+    ],
+    ids=["exit without close", "_exit", "kill -9", "fork"],
+)
+def test_a_process_that_goes_without_close_loses_nothing(tmp_path: Path, body: str, expected: int) -> None:
+    path = tmp_path / "left.db"
+    program = textwrap.dedent(PROGRAM).format(body=body)
+    subprocess.run([sys.executable, "-c", program, str(path)], check=False, env={**os.environ}, timeout=60)
+    with Spend(f"sqlite:///{path}") as spend:
+        assert spend.flush(timeout=20)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM spend_logs").fetchone() == (expected,)
