@@ -20,6 +20,7 @@ from spend_middleware.wire import (
     openai,
     platforms,
     responses,
+    vendors,
     videos,
 )
 from spend_middleware.wire.gateways import looks_like_one, told_by_headers
@@ -44,6 +45,7 @@ READERS: dict[str, Reader] = {
     **mistral.READERS,
     **ollama.READERS,
     **platforms.READERS,
+    **vendors.READERS,
     **videos.READERS,
 }
 """The reader of each wire format; every format file has its own rows."""

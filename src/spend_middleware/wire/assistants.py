@@ -37,7 +37,7 @@ def read_run(route: Route, sent: Sent, received: Received) -> Reading:
     runs = [event for event in events if event.get("object") == "thread.run"]
     run: Mapping[str, Any] = runs[-1] if runs else {}
     usage = within(run, "usage")
-    ended = run.get("status") in _ENDED
+    ended = string(run.get("status")) in _ENDED
     reading = Reading(
         request_model=asked_model(route, sent),
         response_model=string(run.get("model")),

@@ -38,7 +38,7 @@ def read_openai(route: Route, sent: Sent, received: Received) -> Reading:
         created_at=moment(content.get("created_at")),
         batch=True,
     )
-    if content.get("status") in _ENDED and has_tokens(usage):
+    if string(content.get("status")) in _ENDED and has_tokens(usage):
         reading.usage = token_usage(usage)
         reading.raw_usage = reported(usage)
         reading.once_key = once(route.provider, "batch", identity)

@@ -111,6 +111,8 @@ def read_guardrail(route: Route, sent: Sent, received: Received) -> Reading:
         usage=guardrail_usage(usage) if usage else None,
         raw_usage=reported(usage),
         request_model=asked_model(route, sent),
+        # Every guardrail has the prices of the one row that LiteLLM's table calls so.
+        response_model="guardrails",
         response_id=received.headers.get("x-amzn-requestid"),
     )
 

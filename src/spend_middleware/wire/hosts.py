@@ -178,6 +178,21 @@ HOSTS: tuple[Host, ...] = (
     Host(
         "elevenlabs", ("api.elevenlabs.io", "api.*.elevenlabs.io"), families=("elevenlabs",), accepts=NOTHING
     ),
+    Host(
+        "assemblyai",
+        ("api.assemblyai.com", "api.eu.assemblyai.com"),
+        families=("assemblyai",),
+        accepts=NOTHING,
+    ),
+    Host("stability", ("api.stability.ai",), families=("stability",), accepts=NOTHING),
+    Host(
+        "black_forest_labs",
+        ("api.bfl.ai", "api.*.bfl.ai", "api.bfl.ml"),
+        families=("black_forest_labs",),
+        accepts=NOTHING,
+    ),
+    Host("fal_ai", ("fal.run", "queue.fal.run"), families=("fal_ai",), accepts=NOTHING),
+    Host("runwayml", ("api.dev.runwayml.com",), families=("runwayml",), accepts=NOTHING),
     Host("writer", ("api.writer.com",), families=("writer", "openai"), accepts=NOTHING),
     Host("watsonx", ("*.ml.cloud.ibm.com",), families=("watsonx",), accepts=NOTHING),
     Host("replicate", ("api.replicate.com",), families=("replicate",), accepts=NOTHING),
@@ -274,6 +289,7 @@ COMPATIBLE: Mapping[str, tuple[str, ...]] = {
     "prism": ("api.prisminference.com",),
     "publicai": ("api.publicai.co", "platform.publicai.co"),
     "refuseless": ("api.refuseless.com",),
+    "recraft": ("external.api.recraft.ai",),
     "reka": ("api.reka.ai",),
     "sail": ("api.sailresearch.com",),
     "sambanova": ("api.sambanova.ai",),

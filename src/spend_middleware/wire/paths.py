@@ -250,9 +250,46 @@ _OTHERS = (
     Shape("cloudflare", "ai/run/{model+}", "completion", "cloudflare.run"),
 )
 
-SHAPES = _OPENAI + _XAI + _ANTHROPIC + _GOOGLE + _BEDROCK + _BEDROCK_AGENT + _COHERE + _OLLAMA + _OTHERS
+_MEDIA = (
+    # https://platform.stability.ai/docs/api-reference
+    Shape("stability", "stable-image/generate/{model}", "image_generation", "stability.images", upload=True),
+    Shape("stability", "generation/{model}/text-to-image", "image_generation", "stability.images"),
+    *(
+        Shape("stability", f"stable-image/{kind}/{{model}}", "image_edit", "stability.images", upload=True)
+        for kind in ("edit", "upscale", "control")
+    ),
+    # https://docs.bfl.ai/api-reference
+    Shape("black_forest_labs", "v1/{model}", "image_generation", "black_forest_labs.order"),
+    # https://docs.fal.ai/model-endpoints
+    Shape("fal_ai", "{model+}/requests/{id}", "image_generation", "fal_ai.run", "GET", follow_up=True),
+    Shape("fal_ai", "{model+}", "image_generation", "fal_ai.run"),
+    # https://docs.dev.runwayml.com/api
+    Shape("runwayml", "v1/text_to_image", "image_generation", "runwayml.order"),
+    *(
+        Shape("runwayml", f"v1/{kind}_to_video", "video_generation", "runwayml.order")
+        for kind in ("image", "text", "video")
+    ),
+    # https://www.assemblyai.com/docs/api-reference/transcripts
+    Shape("assemblyai", "v2/transcript", "transcription", "assemblyai.transcript"),
+    Shape(
+        "assemblyai", "v2/transcript/{id}", "transcription", "assemblyai.transcript", "GET", follow_up=True
+    ),
+)
 
-_WILD = {"{id}": r"[^/]+", "{model}": r"(?P<model>[^/]+)", "{model+}": r"(?P<model>.+)"}
+SHAPES = (
+    *_OPENAI,
+    *_XAI,
+    *_ANTHROPIC,
+    *_GOOGLE,
+    *_BEDROCK,
+    *_BEDROCK_AGENT,
+    *_COHERE,
+    *_OLLAMA,
+    *_OTHERS,
+    *_MEDIA,
+)
+
+_WILD = {"{id}": r"[^/]+", "{model}": r"(?P<model>[^/]+)", "{model+}": r"(?P<model>[^/].*)"}
 
 
 def _pattern(tail: str) -> re.Pattern[str]:

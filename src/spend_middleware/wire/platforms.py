@@ -90,14 +90,14 @@ def read_replicate(route: Route, sent: Sent, received: Received) -> Reading:
     parts = _parts(received)
     content = parts[-1] if parts else {}
     metrics = within(content, "metrics")
-    status = content.get("status")
+    status = string(content.get("status"))
     reading = Reading(
         request_model=asked_model(route, sent) or string((sent.content or {}).get("version")),
         response_model=string(content.get("model")),
         response_id=string(content.get("id")),
         created_at=moment(content.get("created_at")),
-        finish_reason=string(status) if status in _ENDED else None,
-        error_type=str(status) if status in ("failed", "aborted") else None,
+        finish_reason=status if status in _ENDED else None,
+        error_type=status if status in ("failed", "aborted") else None,
     )
     if status not in _ENDED:
         reading.pending = not route.follow_up
