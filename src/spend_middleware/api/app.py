@@ -32,6 +32,7 @@ FAMILIES = (
     "health",
     "pages",
     "spend",
+    "spend_entities",
     "unpriced",
     "calculate",
     "report",

@@ -19,6 +19,7 @@ _REFUSALS = {
     "400": "A value cannot be used; the message names it.",
     "401": "No valid key, or its role does not reach here.",
     "403": "This address, or this caller, is not allowed here.",
+    "404": "What was asked for by name is not known.",
 }
 _OPEN = (Permission.PUBLIC, Permission.DOCS)
 
