@@ -24,8 +24,9 @@ from spend_middleware.store.report_values import (
 )
 from spend_middleware.store.zones import Window
 
-_DAYS_AT_ONCE = 14
-"""Days of a summary that are held in memory together."""
+_DAYS_AT_ONCE = 92
+_FEW_DAYS_AT_ONCE = 14
+"""Days of a summary that are held in memory together: of one owner's calls, and of everybody's."""
 
 _KEYS_AT_ONCE = 200
 """Keys whose models are read with one statement."""
@@ -55,13 +56,31 @@ def daily_summary(reader: Reader, scope: Scope, period: Period, where: Filter) -
     with reader.reading() as connection:
         window = reader.window(connection, period)
         days = [] if window.empty else days_with_calls(connection, window)
+    few = bool(where.parts() or not scope.everything)
+    at_once = timedelta(_FEW_DAYS_AT_ONCE if not few else _DAYS_AT_ONCE)
     while days:
-        last = next(day for day in reversed(days) if day < days[0] + timedelta(_DAYS_AT_ONCE))
-        yield from _summaries(reader, scope, replace(window, start=days[0], end=last), where)
+        last = next(day for day in reversed(days) if day < days[0] + at_once)
+        part = replace(window, start=days[0], end=last)
+        yield from (_folded if few else _summaries)(reader, scope, part, where)
         days = [day for day in days if day > last]
 
 
+def _folded(reader: Reader, scope: Scope, window: Window, where: Filter) -> Iterator[DaySummary]:
+    """Yield the summaries of a few owners' calls, from one wide reading."""
+    summaries: dict[str, DaySummary] = {}
+    with reader.reading() as connection:
+        question = Question((By.DAY, By.KEY, By.USER, By.MODEL), scope, where)
+        for line in by_window(connection, question, window):
+            day, *named = line.keys
+            summary = summaries.get(day) or DaySummary(day, Sums(), {}, {}, {})
+            for spent, name in zip((summary.keys, summary.users, summary.models), named, strict=True):
+                spent[name] = spent.get(name, 0) + line.sums.spend_pico
+            summaries[day] = replace(summary, sums=summary.sums + line.sums)
+    yield from summaries.values()
+
+
 def _summaries(reader: Reader, scope: Scope, window: Window, where: Filter) -> Iterator[DaySummary]:
+    """Yield the summaries of everybody's calls, from the narrow rollups."""
     summaries: dict[str, DaySummary] = {}
     with reader.reading() as connection:
         for line in by_window(connection, Question((By.DAY,), scope, where), window):

@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, exists, select, union_all
 
 from spend_middleware.store.report_sources import (
+    ADJUSTMENT_SUMS,
     ADJUSTMENTS,
+    BY_NAME,
+    CALL_SUMS,
     LOGS,
     TAGS,
     Source,
-    adjustment_sums,
-    call_sums,
     one_of,
     source_for,
     stored_sums,
@@ -148,22 +149,28 @@ def _days(source: Source, zone: str, start: date | None, end: date | None) -> li
 def _from_rollup(question: Question, source: Source, when: list[ColumnElement[bool]]) -> Select[Any]:
     names = [source.columns[by].label(by.value) for by in question.dimensions]
     kind = [] if source.kind is None else [source.table.c.kind == source.kind]
-    return (
+    statement = (
         select(*names, *stored_sums(source.table))
         .where(*kind, *when, *question.conditions(source.columns))
         .group_by(*(source.columns[by] for by in question.dimensions))
     )
+    index = BY_NAME.get(source.table)
+    if index is None or not when or question.needs() <= {By.DAY, *question.dimensions}:
+        return statement
+    # Without statistics (nobody runs ANALYZE on an application's SQLite file) the planner takes the primary key, and
+    # reads a day's every name to find one.
+    return statement.with_hint(source.table, f"INDEXED BY {index}", "sqlite")
 
 
 def from_calls(question: Question, moments: Moments) -> list[Select[Any]]:
     """Return the sums over single calls, and those over their adjustments."""
-    calls = _grouped(question, call_sums(), LOGS, LOGS, moments)
+    calls = _grouped(question, CALL_SUMS, LOGS, LOGS, moments)
     joined = ADJUSTMENTS.join(LOGS, LOGS.c.id == ADJUSTMENTS.c.log_id)
-    return [calls, _grouped(question, adjustment_sums(), joined, ADJUSTMENTS, moments)]
+    return [calls, _grouped(question, ADJUSTMENT_SUMS, joined, ADJUSTMENTS, moments)]
 
 
 def _grouped(
-    question: Question, sums: list[ColumnElement[int]], rows: FromClause, timed: Table, moments: Moments
+    question: Question, sums: tuple[ColumnElement[int], ...], rows: FromClause, timed: Table, moments: Moments
 ) -> Select[Any]:
     when = moments.within(timed.c.start_time)
     if By.TAG in question.dimensions:

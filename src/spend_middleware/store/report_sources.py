@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -39,6 +40,10 @@ NAMES: Table = _TABLES["spend_name_daily"]
 TOTALS: Table = _TABLES["spend_name_totals"]
 ADJUSTMENTS: Table = _TABLES["spend_adjustments"]
 META: Table = _TABLES["spend_meta"]
+
+
+BY_NAME: dict[Table, str] = {NAMES: "spend_name_daily_name", CUSTOMERS: "spend_customer_daily_end_user"}
+"""Rollups whose key begins with the day -> the index that begins with the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +109,18 @@ def untagged_source(*, all_time: bool) -> Source:
     return _narrow("untagged", None, all_time=all_time)
 
 
-def stored_sums(table: FromClause) -> list[ColumnElement[int]]:
+def stored_sums(table: FromClause) -> tuple[ColumnElement[int], ...]:
     """Return the sums over rows of a rollup, or of anything that has its columns."""
-    return [_summed(table.c[name], name) for name in SUMS]
+    return _sums_of_rollup(table) if isinstance(table, Table) else _all_summed(table.c)
 
 
-def _summed(part: ColumnElement[Any], name: str) -> ColumnElement[int]:
-    return cast(func.coalesce(func.sum(part), 0), BigInteger).label(name)
+def _all_summed(parts: Mapping[str, ColumnElement[Any]] | Any) -> tuple[ColumnElement[int], ...]:
+    return tuple(cast(func.coalesce(func.sum(parts[name]), 0), BigInteger).label(name) for name in SUMS)
+
+
+@cache
+def _sums_of_rollup(table: Table) -> tuple[ColumnElement[int], ...]:
+    return _all_summed(table.c)
 
 
 SPEND = type_coerce(LOGS.c.spend, BigInteger)
@@ -146,24 +156,21 @@ _OF_AN_ADJUSTMENT: dict[str, ColumnElement[Any]] = {
 }
 
 
-def call_sums() -> list[ColumnElement[int]]:
-    """Return the sums over rows of `spend_logs`, named as in a rollup, without their adjustments."""
-    return [_summed(_OF_A_CALL[name], name) for name in SUMS]
+CALL_SUMS = _all_summed(_OF_A_CALL)
+"""The sums over rows of `spend_logs`, named as in a rollup, without their adjustments."""
 
+ADJUSTMENT_SUMS = _all_summed(_OF_AN_ADJUSTMENT)
+"""The sums over rows of `spend_adjustments`, named as in a rollup."""
 
-def adjustment_sums() -> list[ColumnElement[int]]:
-    """Return the sums over rows of `spend_adjustments`, named as in a rollup."""
-    return [_summed(_OF_AN_ADJUSTMENT[name], name) for name in SUMS]
-
-
-_MICROS, _REST = SUMS.index("spend_micros"), SUMS.index("spend_rest")
-_PLAIN = tuple(SUMS.index(name) for name in Sums.__dataclass_fields__ if name != "spend_pico")
+_WIDTH = len(SUMS)
+if SUMS[2:] != tuple(Sums.__dataclass_fields__)[1:]:
+    raise AssertionError("the columns of a rollup and the fields of Sums must have one order")
 
 
 def sums_of(values: Sequence[Any]) -> Sums:
     """Return the sums of one line of SQL, whose last columns are `SUMS` in order."""
-    own = values[-len(SUMS) :]
-    return Sums(int(own[_MICROS]) * MICRO + int(own[_REST]), *(int(own[index]) for index in _PLAIN))
+    micros, rest, *others = values[-_WIDTH:]
+    return Sums(micros * MICRO + rest, *others)
 
 
 def spend_order(micros: ColumnElement[Any], rest: ColumnElement[Any]) -> list[ColumnElement[Any]]:

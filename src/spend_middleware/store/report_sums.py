@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -147,16 +147,17 @@ def _chunks(reader: Reader, question: Question, window: Window) -> Iterator[Grou
 
 def tags(reader: Reader, scope: Scope, period: Period, where: Filter, limit: int | None) -> TagReport:
     """Return spend by tag, the total over calls, and what has no tag."""
-    report = by(reader, Question((By.TAG,), scope, where), period, limit)
-    rows = tuple(TagSpend(group.keys[0], group.sums) for group in report.groups)
+    question = Question((By.TAG,), scope, where)
+    every = Question((), scope, replace(where, tag=()))
     with reader.reading() as connection:
         window = reader.window(connection, period)
-        every = replace(where, tag=())
-        whole = total_of(connection, Question((), scope, every), window)
-        untagged = None
-        if not where.tag:
-            untagged = total_of(connection, Question((), scope, every, untagged=True), window)
-    return TagReport(rows, whole, untagged, report.from_rows, report.zone)
+        groups: Iterable[Group] = (
+            () if scope.nothing or window.empty else by_window(connection, question, window, limit)
+        )
+        rows = tuple(TagSpend(group.keys[0], group.sums) for group in groups)
+        whole = total_of(connection, every, window)
+        untagged = None if where.tag else total_of(connection, replace(every, untagged=True), window)
+    return TagReport(rows, whole, untagged, adds_calls(question, window), window.zone)
 
 
 def spend_since(

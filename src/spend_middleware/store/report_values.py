@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from operator import add, attrgetter, sub
 from typing import Any
 
 from spend_middleware.call import from_pico
@@ -151,14 +152,14 @@ class Sums:
 
     def __add__(self, other: Sums) -> Sums:
         """Return the sums over both."""
-        return Sums(*(getattr(self, name) + getattr(other, name) for name in MEASURES))
+        return Sums(*map(add, _each(self), _each(other)))
 
     def __sub__(self, other: Sums) -> Sums:
         """Return the sums over what is here and not in the other, a part of it."""
-        return Sums(*(getattr(self, name) - getattr(other, name) for name in MEASURES))
+        return Sums(*map(sub, _each(self), _each(other)))
 
 
-MEASURES: tuple[str, ...] = tuple(Sums.__dataclass_fields__)
+_each = attrgetter(*Sums.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
