@@ -1,0 +1,335 @@
+"""What a metered call costs beside a bare one: CPU microseconds a call, with the row in SQLite.
+
+A bare client and ours run in the same process, in rounds, in shuffled order; CPU is that of all threads, with the
+rows flushed inside the block. Shown are medians of the differences within a round. Absolute times move with the load
+of the machine, so the ratios are what to compare; "bare again" is the bare client against itself and shows the noise.
+
+    python benchmarks/overhead.py [--rounds 15] [--only whole]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+
+from spend_middleware import Spend
+from spend_middleware.guard import faults
+
+TESTS = Path(__file__).parent.parent / "tests"
+CHUNKS = 200
+ASK: Any = [{"role": "user", "content": "Say what spend is, in the words of an accountant. " * 12}]
+Run = Callable[[int], Awaitable[None]]
+
+
+@dataclass
+class Case:
+    """One thing to measure: the same calls bare and with us, and the limit on what we add."""
+
+    name: str
+    calls: int
+    bare: Run
+    ours: Run
+    limit: float
+    limit_ratio: float | None = None
+
+
+# -- in-process transport
+
+
+def answer_of(size: int) -> bytes:
+    """Return a chat completion of about `size` bytes."""
+    message = {"role": "assistant", "content": "x" * (size - 400)}
+    answer = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1700000000,
+        "model": "gpt-4o-2024-08-06",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 120, "completion_tokens": 80, "total_tokens": 200},
+    }
+    return json.dumps(answer).encode()
+
+
+def events() -> list[bytes]:
+    """Return the events of a stream of `CHUNKS` chunks, with usage."""
+    event = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1700000000,
+        "model": "gpt-4o-2024-08-06",
+        "system_fingerprint": "fp_0123456789",
+        "choices": [{"index": 0, "delta": {"content": " word"}, "logprobs": None, "finish_reason": None}],
+        "usage": None,
+    }
+    usage = {"prompt_tokens": 120, "completion_tokens": 200, "total_tokens": 320}
+    last = {**event, "choices": [], "usage": usage}
+    told = [b"data: " + json.dumps(part).encode() + b"\n\n" for part in [event] * CHUNKS + [last]]
+    return [*told, b"data: [DONE]\n\n"]
+
+
+class Canned(httpx2.AsyncBaseTransport):
+    """Answers at once, with the headers that OpenAI sends."""
+
+    def __init__(self, kind: str, chunks: list[bytes]) -> None:
+        self.headers = [
+            ("date", "Sat, 21 Nov 2026 12:00:00 GMT"),
+            ("content-type", kind),
+            ("openai-organization", "acme"),
+            ("openai-processing-ms", "312"),
+            ("openai-version", "2020-10-01"),
+            ("x-ratelimit-remaining-requests", "9999"),
+            ("x-request-id", "req_0123456789abcdef"),
+            ("set-cookie", "__cf_bm=1; path=/; HttpOnly"),
+            ("set-cookie", "_cfuvid=2; path=/; HttpOnly"),
+            ("server", "cloudflare"),
+        ]
+        self.chunks = chunks
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers=self.headers, stream=Body(self.chunks), request=request)
+
+
+class Body(httpx2.AsyncByteStream):
+    """Chunks that are there already."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+
+
+HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "gzip, deflate, br, zstd",
+    "authorization": "Bearer sk-bench",
+    "content-type": "application/json",
+    "user-agent": "AsyncOpenAI/Python 3.54.0",
+    "x-stainless-lang": "python",
+    "x-stainless-package-version": "3.54.0",
+    "x-stainless-os": "Linux",
+    "x-stainless-arch": "x64",
+    "x-stainless-runtime": "CPython",
+    "x-stainless-retry-count": "0",
+}
+
+
+def through(transport: Any, stream: bool) -> Run:
+    """Send requests straight through a transport and read their answers."""
+    url = "https://api.openai.com/v1/chat/completions"
+    content = json.dumps({"model": "gpt-4o", "messages": ASK, "stream": stream, "user": "palantir"}).encode()
+
+    async def run(calls: int) -> None:
+        for _ in range(calls):
+            request = httpx2.Request("POST", url, headers=HEADERS, content=content)
+            response = await transport.handle_async_request(request)
+            await response.aread()
+
+    return run
+
+
+def transport_cases(spend: Spend) -> Iterator[Case]:
+    """Give the cases without a network and without an SDK."""
+    for name, calls, kind, chunks, limit, ratio in (
+        ("transport, whole 1.5 KB", 300, "application/json", [answer_of(1500)], 20.0, 2.5),
+        ("transport, whole 60 KB", 200, "application/json", [answer_of(60_000)], 35.0, None),
+        ("transport, stream", 100, "text/event-stream", events(), 25 + 0.15 * (CHUNKS + 2), None),
+    ):
+        inner = Canned(kind, chunks)
+        stream = kind.startswith("text")
+        yield Case(
+            name,
+            calls,
+            through(inner, stream),
+            flushed(spend, through(spend.transport(inner), stream)),
+            limit,
+            ratio,
+        )
+
+
+def flushed(spend: Spend, run: Run) -> Run:
+    """Count the writing of the rows too."""
+
+    async def ours(calls: int) -> None:
+        await run(calls)
+        # The loop is blocked meanwhile, as nothing else is to be measured.
+        spend.flush(60)
+
+    return ours
+
+
+# -- the openai SDK over loopback
+
+
+def serve(pipe: Connection, text: str) -> None:
+    """Run the stand-in in a process of its own, whose CPU is not counted."""
+    sys.path.insert(0, str(TESTS))
+    from standin import Standin
+
+    with Standin(text=text, words=CHUNKS) as standin:
+        pipe.send(standin.port)
+        pipe.recv()
+
+
+@contextmanager
+def standing_in(text: str) -> Iterator[str]:
+    """Give the URL of a stand-in whose whole answers have this text."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(there, text), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}/openai/v1"
+    finally:
+        here.send("enough")
+        process.join()
+
+
+def spoken(url: str, asynchronous: bool, stream: bool) -> Run:
+    """Send chat completions through the openai SDK."""
+    kept: list[Any] = []
+    options: Any = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+
+    async def run_async(calls: int) -> None:
+        client = kept[0] if kept else openai.AsyncOpenAI(api_key="k", base_url=url)
+        kept[:] = [client]
+        for _ in range(calls):
+            answer: Any = await client.chat.completions.create(
+                model="gpt-4o", messages=ASK, user="palantir", **options
+            )
+            if stream:
+                async for _ in answer:
+                    pass
+
+    async def run_sync(calls: int) -> None:
+        client = kept[0] if kept else openai.OpenAI(api_key="k", base_url=url)
+        kept[:] = [client]
+        for _ in range(calls):
+            answer: Any = client.chat.completions.create(
+                model="gpt-4o", messages=ASK, user="palantir", **options
+            )
+            if stream:
+                for _ in answer:
+                    pass
+
+    return run_async if asynchronous else run_sync
+
+
+def instrumented(spend: Spend, run: Run) -> Run:
+    """Instrument all clients for the length of a block."""
+    counted = flushed(spend, run)
+
+    async def ours(calls: int) -> None:
+        spend.instrument()
+        try:
+            await counted(calls)
+        finally:
+            spend.uninstrument()
+
+    return ours
+
+
+def sdk_cases(spend: Spend, small: str, large: str) -> Iterator[Case]:
+    """Give the cases through the openai SDK."""
+    stream_limit = 50 + 0.15 * (CHUNKS + 4)
+    for name, calls, url, asynchronous, stream, limit, ratio in (
+        ("openai SDK, async, whole 1.5 KB", 60, small, True, False, 50.0, 1.08),
+        ("openai SDK, sync, whole 1.5 KB", 60, small, False, False, 50.0, 1.08),
+        ("openai SDK, async, whole 60 KB", 40, large, True, False, 65.0, 1.08),
+        ("openai SDK, async, stream", 8, small, True, True, stream_limit, None),
+    ):
+        run = spoken(url, asynchronous, stream)
+        yield Case(name, calls, run, instrumented(spend, run), limit, ratio)
+
+
+# -- measuring
+
+
+async def cpu(run: Run, calls: int) -> float:
+    """Return the CPU microseconds of one call, of all threads."""
+    start = time.process_time_ns()
+    await run(calls)
+    return (time.process_time_ns() - start) / 1000 / calls
+
+
+async def measure(case: Case, rounds: int) -> bool:
+    """Run one case and print its line; True when it is within its limit."""
+    runs = {"bare": case.bare, "again": case.bare, "ours": case.ours}
+    for run in runs.values():
+        await run(max(3, case.calls // 3))
+    seen: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name in random.sample(list(runs), len(runs)):
+            seen[name].append(await cpu(runs[name], case.calls))
+    bare = statistics.median(seen["bare"])
+    added = statistics.median(o - b for o, b in zip(seen["ours"], seen["bare"], strict=True))
+    noise = statistics.median(abs(a - b) for a, b in zip(seen["again"], seen["bare"], strict=True))
+    ratio = statistics.median(o / b for o, b in zip(seen["ours"], seen["bare"], strict=True))
+    least = min(seen["ours"]) - min(seen["bare"])
+    allowed = f"{case.limit:6.0f}" + (f"  x{case.limit_ratio:.2f}" if case.limit_ratio else "       ")
+    within = added <= case.limit and (case.limit_ratio is None or ratio <= case.limit_ratio)
+    print(
+        f"{case.name:34}{bare:9.1f}{bare + added:9.1f}{added:+9.1f}{least:+9.1f}  x{ratio:5.2f}{noise:9.1f}"
+        f"  {allowed:14}{'within' if within else 'OVER'}",
+        flush=True,
+    )
+    return within
+
+
+async def measure_all(rounds: int, only: str) -> bool:
+    """Measure every case whose name holds `only`."""
+    small, large = "x" * 1100, "x" * 59_600
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Spend(f"sqlite:///{folder}/spend.db", providers={"127.0.0.1": "openai"}) as spend,
+        standing_in(small) as small_url,
+        standing_in(large) as large_url,
+    ):
+        print(
+            f"{'CPU microseconds a call':34}{'bare':>9}{'ours':>9}{'added':>9}{'least':>9}{'ratio':>8}{'noise':>9}"
+            f"  {'limit added':14}"
+        )
+        results = [
+            await measure(case, rounds)
+            for case in (*transport_cases(spend), *sdk_cases(spend, small_url, large_url))
+            if only in case.name
+        ]
+        health = spend.health()
+    for kind, count in faults.items():
+        print(f"faults: {kind}: {count}")
+    print(f"health: {health}")
+    print(f"{threading.active_count()} threads, Python {sys.version.split()[0]}")
+    return all(results) and not faults
+
+
+def main() -> None:
+    """Measure, and leave with 1 when a limit is broken and `--strict` is given."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", default="", help="part of a case's name")
+    parser.add_argument("--strict", action="store_true", help="leave with 1 when a limit is broken")
+    asked = parser.parse_args()
+    within = asyncio.run(measure_all(asked.rounds, asked.only))
+    raise SystemExit(0 if within or not asked.strict else 1)
+
+
+if __name__ == "__main__":
+    main()
