@@ -14,6 +14,11 @@ from spend_middleware.pricing.rates import ZERO
 _PICO_DOLLAR = Decimal("1e-12")
 _ONE = Decimal(1)
 
+MOST = Decimal(9_000_000)
+"""USD: one row of the ledger holds 9.2 million, and no single call costs as much."""
+
+TOO_MUCH = "the counts of this call cannot be right: they cost millions"
+
 
 def exact(lines: list[Charge]) -> Decimal:
     """Return the unrounded sum of charge lines."""
@@ -24,9 +29,15 @@ def exact(lines: list[Charge]) -> Decimal:
     return amount
 
 
-def total(lines: list[Charge]) -> Decimal:
-    """Return the sum of charge lines, rounded once, half to even, to a pico-dollar."""
-    return EXACT.quantize(exact(lines), _PICO_DOLLAR)
+def total(lines: list[Charge]) -> Decimal | None:
+    """Return the sum of charge lines, rounded once, half to even, to a pico-dollar; None when it is out of bounds."""
+    amount = exact(lines)
+    return EXACT.quantize(amount, _PICO_DOLLAR) if amount < MOST else None
+
+
+def is_usable(cost: Decimal | None) -> bool:
+    """Return whether a cost that a provider states can be one."""
+    return cost is not None and cost.is_finite() and 0 <= cost < MOST
 
 
 def stated(cost: Decimal) -> Charge:

@@ -245,8 +245,11 @@ class PriceBook:
     ) -> Cost:
         if self._adjustments.any:
             lines = self._adjustments.apply(lines, query.provider or "")
+        amount = adjust.total(lines)
+        if amount is None:
+            return _unpriced(adjust.TOO_MUCH, self._layers.version)
         return Cost(
-            amount=adjust.total(lines),
+            amount=amount,
             status=status,
             charges=tuple(lines),
             price_key=key,
@@ -286,6 +289,10 @@ class _Others:
 def _shown(row: Rates, name: str, value: Any) -> Any:
     """Return a field as a number where the table holds a vendor's fraction."""
     return float(row.get(name) or 0) if isinstance(value, str) and "/" in value and "cost" in name else value
+
+
+def _unpriced(reason: str, version: str) -> Cost:
+    return Cost(amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=version)
 
 
 def _unknown(query: PriceQuery) -> str:

@@ -44,10 +44,10 @@ def compile_sheet(rates: Rates, query: PriceQuery) -> Sheet:
     special = kind.startswith(("image", "aimage", "passthrough_image")) or any(
         word in kind for word in ("video", "speech", "transcri", "translation", "rerank", "search", "ocr")
     )
-    tokens_only = card is not None and rates.mode in _TOKEN_MODES and not special
-    return Sheet(
-        rates, card, None if special else units.clock_price(rates), tokens_only, tools.has_tool_prices(query)
-    )
+    clock = None if special else units.clock_price(rates)
+    fees = tools.has_tool_prices(query)
+    tokens_only = not (card is None or special or fees or clock is not None) and rates.mode in _TOKEN_MODES
+    return Sheet(rates, card, clock, tokens_only, fees)
 
 
 def _factor(rates: Rates, query: PriceQuery, provider: str) -> Decimal:

@@ -11,9 +11,9 @@ from spend_middleware.pricing.names import fits
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates
 from spend_middleware.pricing.related import Related
-from spend_middleware.pricing.tokens import TokenCard, add, token_charges
+from spend_middleware.pricing.tokens import TokenCard, add, quantity, token_charges
 
-_SIZE = re.compile(r"^(\d+)\s*(?:x|-x-|\*|:)\s*(\d+)$")
+_SIZE = re.compile(r"^(\d{1,5})\s*(?:x|-x-|\*|:)\s*(\d{1,5})$")
 _USUAL_SIZE = (1024, 1024)
 _MEGAPIXEL = 1_048_576
 
@@ -71,8 +71,7 @@ def flat(rates: Rates, usage: Usage) -> list[Charge]:
 
 
 def _pictures(usage: Usage) -> Decimal:
-    made = usage.units.get(Unit.OUTPUT_IMAGES)
-    return Decimal(made) if made is not None and Decimal(made) > 0 else Decimal(1)
+    return quantity(usage, Unit.OUTPUT_IMAGES) or Decimal(1)
 
 
 def _size(usage: Usage) -> tuple[int, int] | None:

@@ -47,11 +47,11 @@ class Layers:
         return (self._lowered.get(key.lower()) if self._lowered else None) or self.table.find(key)
 
     def provider_of(self, key: str) -> str:
-        """Return the provider of a key's row; "" where your own price names none."""
+        """Return the provider of a key's row; "" where nobody names one."""
         for rows in (self.own, self.fetched):
             if key in rows and rows[key].get("litellm_provider"):
                 return str(rows[key]["litellm_provider"])
-        return "" if key in self.own or key not in self.table else self.table.provider_of(key)
+        return self.table.provider_of(key) if key in self.table else ""
 
     def row(self, key: str, at: float) -> Interval | None:
         """Return the row of a key at a time, and how long it counts."""
@@ -65,6 +65,10 @@ class Layers:
                 found = found[0], found[1], min(found[2], self.fetched_at)
         if own is None:
             return found
+        if found is None:
+            # "anthropic/claude-x" in your own prices means the row that the table has under "claude-x".
+            known = names.resolve("", key, self.table.find, self.table.provider_of)
+            found = self.table.at(known, at) if known else None
         if found is None:
             return Rates(key, own), -FOREVER, FOREVER
         rates, since, until = found

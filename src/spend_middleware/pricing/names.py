@@ -66,6 +66,10 @@ def resolve(
             key = find(candidate)
             if key is not None and fits(provider_of(key), provider):
                 return key
+    if not provider and "/" in model:
+        # "huggingface/gpt-4o" is no model of OpenAI's: what stands before the first slash is the provider.
+        first, rest = model.split("/", 1)
+        return resolve(first, rest, find, provider_of, region)
     return None
 
 
@@ -125,9 +129,6 @@ def _by_cloud(provider: str, model: str) -> Iterator[str]:
     if provider == "fireworks_ai":
         yield f"accounts/fireworks/models/{model}"
         yield model.removeprefix("accounts/fireworks/models/")
-    if not provider and "/" in model:
-        first, rest = model.split("/", 1)
-        yield from _undecorated(first, rest)
     yield _DATE.sub("", model)
 
 

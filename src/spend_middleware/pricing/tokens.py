@@ -7,8 +7,10 @@ from decimal import Decimal
 
 from spend_middleware.call import EXACT, Charge, Usage
 from spend_middleware.pricing.offpeak import OffPeak
+from spend_middleware.pricing.rates import ZERO
 
 ONE = Decimal(1)
+MOST_UNITS = Decimal(10**12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,15 @@ def _parts(lines: list[Charge], usage: Usage, rest: int, prices: TokenPrices) ->
         rest -= count
         add(lines, meter, count, price)
     return rest
+
+
+def quantity(usage: Usage, unit: str) -> Decimal:
+    """Return a quantity of another unit than the token, 0 when there is none or it makes no sense."""
+    value = usage.units.get(unit)
+    if value is None or isinstance(value, bool):
+        return ZERO
+    number = Decimal(value)
+    return number if number.is_finite() and 0 < number <= MOST_UNITS else ZERO
 
 
 def add(lines: list[Charge], meter: str, quantity: int | Decimal, price: Decimal) -> None:

@@ -8,8 +8,7 @@ from spend_middleware.call import Charge, Unit
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import ZERO, Rates
 from spend_middleware.pricing.related import Related
-from spend_middleware.pricing.tokens import add
-from spend_middleware.pricing.units import units_of
+from spend_middleware.pricing.tokens import add, quantity
 
 # What a search costs where a row does not say.
 _SEARCH = {
@@ -39,22 +38,22 @@ def charges(rates: Rates, query: PriceQuery, related: Related) -> list[Charge]:
     usage = query.usage
     provider = query.provider or rates.provider
     lines: list[Charge] = []
-    searches = units_of(usage, Unit.WEB_SEARCHES)
+    searches = quantity(usage, Unit.WEB_SEARCHES)
     if searches:
         _web_search(lines, rates, provider, searches, usage.traits.get("search_context_size"))
     if provider == "xai":
-        add(lines, Unit.X_SEARCHES.value, units_of(usage, Unit.X_SEARCHES), _SEARCH["xai"])
+        add(lines, Unit.X_SEARCHES.value, quantity(usage, Unit.X_SEARCHES), _SEARCH["xai"])
     if provider == "groq":
-        add(lines, Unit.WEB_PAGES_OPENED.value, units_of(usage, Unit.WEB_PAGES_OPENED), _GROQ_OPEN)
-    _maps(lines, rates, units_of(usage, Unit.MAPS_QUERIES))
+        add(lines, Unit.WEB_PAGES_OPENED.value, quantity(usage, Unit.WEB_PAGES_OPENED), _GROQ_OPEN)
+    _maps(lines, rates, quantity(usage, Unit.MAPS_QUERIES))
     if provider == "openai":
         per_call = rates.get("file_search_cost_per_1k_calls")
         price = _FILE_SEARCH if per_call is None else per_call / 1000
-        add(lines, Unit.FILE_SEARCHES.value, units_of(usage, Unit.FILE_SEARCHES), price)
-    _sessions(lines, rates, provider, units_of(usage, Unit.CODE_SESSIONS), related)
+        add(lines, Unit.FILE_SEARCHES.value, quantity(usage, Unit.FILE_SEARCHES), price)
+    _sessions(lines, rates, provider, quantity(usage, Unit.CODE_SESSIONS), related)
     citations = rates.get("citation_cost_per_token")
     if citations is not None:
-        add(lines, Unit.CITATION_TOKENS.value, units_of(usage, Unit.CITATION_TOKENS), citations)
+        add(lines, Unit.CITATION_TOKENS.value, quantity(usage, Unit.CITATION_TOKENS), citations)
     if has_tool_prices(query):
         router = related.row(_ROUTER)
         fee = router.get("input_cost_per_token") if router and "router" not in rates.key else None

@@ -9,7 +9,7 @@ from spend_middleware.pricing import images
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import ZERO, Rates
 from spend_middleware.pricing.related import Related
-from spend_middleware.pricing.tokens import TokenCard, add, token_charges
+from spend_middleware.pricing.tokens import TokenCard, add, quantity, token_charges
 
 Answer = tuple[list[Charge], str | None]
 """Charge lines, and why the call cannot be priced where it cannot."""
@@ -30,15 +30,6 @@ _SEARCH_RESULTS = 10
 """What a search gives when nobody says how many results it should."""
 
 
-def units_of(usage: Usage, unit: str) -> Decimal:
-    """Return a quantity, 0 when there is none or it makes no sense."""
-    value = usage.units.get(unit)
-    if value is None or isinstance(value, bool):
-        return ZERO
-    quantity = Decimal(value)
-    return quantity if quantity.is_finite() and quantity > 0 else ZERO
-
-
 def clock_price(rates: Rates) -> Decimal | None:
     """Return the price of a second of the call's own duration, for rows that are billed so."""
     if rates.mode not in _CLOCK_MODES or rates.fields.get("tiered_pricing"):
@@ -50,7 +41,7 @@ def clock_price(rates: Rates) -> Decimal | None:
 
 def clock_charges(price: Decimal, query: PriceQuery) -> Answer:
     """Return the line of a call that is billed by its duration."""
-    seconds = units_of(query.usage, Unit.WALL_SECONDS) or Decimal(repr(query.response_seconds or 0.0))
+    seconds = quantity(query.usage, Unit.WALL_SECONDS) or Decimal(repr(float(query.response_seconds or 0.0)))
     if not seconds.is_finite() or seconds < 0:
         return [], "how long the call took is not known"
     lines: list[Charge] = []
@@ -63,7 +54,7 @@ def charges(rates: Rates, card: TokenCard | None, query: PriceQuery, related: Re
     usage, kind = query.usage, query.operation.removeprefix("a")
     if kind.startswith(("image", "passthrough_image")) or _made_images(rates, usage):
         return images.charges(rates, card, query, related)
-    if "video" in kind or (units_of(usage, Unit.OUTPUT_VIDEO_SECONDS) and rates.mode == "video_generation"):
+    if "video" in kind or (quantity(usage, Unit.OUTPUT_VIDEO_SECONDS) and rates.mode == "video_generation"):
         return _video(rates, card, query)
     if kind == "speech":
         return _speech(rates, card, query)
@@ -98,10 +89,10 @@ def _tokens(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
     lines: list[Charge] = []
     free: set[str] = set()
     for unit, field, replaced in _COUNTED:
-        quantity = units_of(usage, unit)
-        price = rates.get(field) if quantity else None
+        counted = quantity(usage, unit)
+        price = rates.get(field) if counted else None
         if price is not None:
-            add(lines, unit.value, quantity, price)
+            add(lines, unit.value, counted, price)
             free.update(replaced)
             if unit is Unit.INPUT_IMAGES and usage.input_text_tokens is None:
                 free.add("input_tokens")
@@ -126,7 +117,7 @@ _COUNTED = (
 def _video(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
     """Return seconds times the price of the resolution, else tokens where the provider counts those."""
     usage = query.usage
-    seconds = units_of(usage, Unit.OUTPUT_VIDEO_SECONDS)
+    seconds = quantity(usage, Unit.OUTPUT_VIDEO_SECONDS)
     resolution = "".join(c for c in usage.traits.get("resolution", "").lower() if c.isalnum() or c == "_")
     price = rates.get("output_cost_per_video_per_second")
     if price is None and resolution:
@@ -134,7 +125,7 @@ def _video(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
     if price is None:
         price = rates.get("output_cost_per_second")
     if seconds and price is not None:
-        videos = max(units_of(usage, Unit.OUTPUT_VIDEOS), Decimal(1))
+        videos = max(quantity(usage, Unit.OUTPUT_VIDEOS), Decimal(1))
         lines: list[Charge] = []
         add(lines, Unit.OUTPUT_VIDEO_SECONDS.value, seconds * videos, price)
         return lines, None
@@ -148,7 +139,7 @@ def _video(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
 def _speech(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
     usage = query.usage
     price = rates.get("input_cost_per_character")
-    characters = units_of(usage, Unit.INPUT_CHARACTERS)
+    characters = quantity(usage, Unit.INPUT_CHARACTERS)
     if price and characters:
         lines: list[Charge] = []
         add(lines, Unit.INPUT_CHARACTERS.value, characters, price)
@@ -157,7 +148,7 @@ def _speech(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
         return images.flat(rates, usage), None  # a piece of music is billed as one generation
     if card is not None and _used_tokens(usage):
         return token_charges(usage, card.at(usage.input_tokens, query.at)), None
-    seconds = units_of(usage, Unit.OUTPUT_AUDIO_SECONDS)
+    seconds = quantity(usage, Unit.OUTPUT_AUDIO_SECONDS)
     per_second = rates.get("output_cost_per_second")
     if seconds and per_second is not None:
         lines = []
@@ -171,7 +162,7 @@ def _speech(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
 def _transcription(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
     """Return token lines where the provider counted tokens and the row prices them, else seconds of audio."""
     usage = query.usage
-    seconds = units_of(usage, Unit.INPUT_AUDIO_SECONDS)
+    seconds = quantity(usage, Unit.INPUT_AUDIO_SECONDS)
     prices_tokens = bool(rates.get("input_cost_per_token") or rates.get("input_cost_per_audio_token"))
     if card is not None and _used_tokens(usage) and (prices_tokens or not seconds):
         return _tokens(rates, card, query)
@@ -192,7 +183,7 @@ def _transcription(rates: Rates, card: TokenCard | None, query: PriceQuery) -> A
 def _rerank(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
     """Return search units where the row prices those, else tokens."""
     usage = query.usage
-    searched = units_of(usage, Unit.SEARCH_UNITS)
+    searched = quantity(usage, Unit.SEARCH_UNITS)
     price = rates.get("input_cost_per_query")
     if searched and price is not None:
         lines: list[Charge] = []
@@ -206,8 +197,8 @@ def _rerank(rates: Rates, card: TokenCard | None, query: PriceQuery) -> Answer:
 def _search(rates: Rates, query: PriceQuery, related: Related) -> Answer:
     """Return queries times their price, which may depend on how many results were asked for."""
     usage = query.usage
-    queries = units_of(usage, Unit.QUERIES) or Decimal(1)
-    results = units_of(usage, Unit.SEARCH_RESULTS) or Decimal(_SEARCH_RESULTS)
+    queries = quantity(usage, Unit.QUERIES) or Decimal(1)
+    results = quantity(usage, Unit.SEARCH_RESULTS) or Decimal(_SEARCH_RESULTS)
     lines: list[Charge] = []
     if (query.provider or rates.provider) == "parallel_ai":
         mode = usage.traits.get("mode")
@@ -215,7 +206,7 @@ def _search(rates: Rates, query: PriceQuery, related: Related) -> Answer:
         price = chosen.get("input_cost_per_query")
         if price is None:
             return _missing(rates, "queries")
-        add(lines, Unit.REQUESTS.value, units_of(usage, Unit.REQUESTS) or Decimal(1), price)
+        add(lines, Unit.REQUESTS.value, quantity(usage, Unit.REQUESTS) or Decimal(1), price)
         add(lines, Unit.SEARCH_RESULTS.value, max(results - _PARALLEL_INCLUDED, ZERO), _PARALLEL_FURTHER)
         return lines, None
     price = _by_results(rates, results)
@@ -240,7 +231,7 @@ def _ocr(rates: Rates, query: PriceQuery) -> Answer:
     """Return credits where the provider counts those, else pages and annotated pages."""
     usage = query.usage
     lines: list[Charge] = []
-    counted, per_credit = units_of(usage, Unit.OCR_CREDITS), rates.get("ocr_cost_per_credit")
+    counted, per_credit = quantity(usage, Unit.OCR_CREDITS), rates.get("ocr_cost_per_credit")
     if counted and per_credit is not None:
         add(lines, Unit.OCR_CREDITS.value, counted, per_credit)
         return lines, None
@@ -251,9 +242,9 @@ def _ocr(rates: Rates, query: PriceQuery) -> Answer:
         annotated = rates.first("annotation_cost_per_page_batches", "annotation_cost_per_page")
     if page is None and annotated is None:
         return _missing(rates, "pages")
-    add(lines, Unit.PAGES.value, units_of(usage, Unit.PAGES), page or ZERO)
+    add(lines, Unit.PAGES.value, quantity(usage, Unit.PAGES), page or ZERO)
     extra = page if annotated is None else annotated
-    add(lines, Unit.ANNOTATED_PAGES.value, units_of(usage, Unit.ANNOTATED_PAGES), extra or ZERO)
+    add(lines, Unit.ANNOTATED_PAGES.value, quantity(usage, Unit.ANNOTATED_PAGES), extra or ZERO)
     return lines, None
 
 
@@ -262,5 +253,5 @@ def _guardrail(rates: Rates, usage: Usage) -> list[Charge]:
     for unit in usage.units:
         price = rates.nested("guardrail_cost_per_unit", unit)
         if price is not None:
-            add(lines, str(unit), units_of(usage, unit), price)
+            add(lines, str(unit), quantity(usage, unit), price)
     return lines
