@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from spend_middleware.call import Usage
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
+from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import amount, mapping, parsed, string
 
 _WORD = re.compile(r"[A-Za-z][\w.\-]{1,63}")
@@ -58,6 +59,16 @@ def failure(route: Route, sent: Sent, received: Received) -> Reading | None:
         request_model=asked_model(route, sent),
         error_type=word or error_word(parsed(received.body)) or f"http_{received.status}",
     )
+
+
+def unless_failed(reader: Reader) -> Reader:
+    """Return a reader that is only asked about answers whose status says that the call succeeded."""
+
+    @wraps(reader)
+    def read(route: Route, sent: Sent, received: Received) -> Reading:
+        return failure(route, sent, received) or reader(route, sent, received)
+
+    return read
 
 
 def streamed(received: Received) -> bool:

@@ -9,12 +9,12 @@ from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import (
     asked_model,
     error_word,
-    failure,
     moment,
     once,
     reported,
     streamed,
     total_note,
+    unless_failed,
 )
 from spend_middleware.wire.audio import transcription_usage
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
@@ -27,11 +27,9 @@ from spend_middleware.wire.values import documents, listing, mapping, parsed, st
 _ENDED = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
 
 
+@unless_failed
 def read_run(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a run object, whole or at the end of a stream: it is billed once, whoever polls."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     stream = streamed(received)
     events = list(objects(received.body)) if stream else [mapping(parsed(received.body))]
     runs = [event for event in events if event.get("object") == "thread.run"]
@@ -75,11 +73,9 @@ def _tools(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return units
 
 
+@unless_failed
 def read_realtime(route: Route, sent: Sent, received: Received) -> Reading:
     """Read realtime events: one `response.done`, or several as JSON lines, which are billed together."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     done = [event for event in documents(received.body) if mapping(event.get("response")).get("usage")]
     heard = [event for event in documents(received.body) if event.get("usage") and event not in done]
     responses = [mapping(event.get("response")) for event in done]

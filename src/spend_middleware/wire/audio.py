@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, failure, reported, streamed, total_note
+from spend_middleware.wire.answers import asked_model, reported, streamed, total_note, unless_failed
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
@@ -16,11 +16,9 @@ from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import amount, count, listing, mapping, parsed, string, units_of, within
 
 
+@unless_failed
 def read_transcription(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a transcription or translation: JSON, the event stream of one, or plain text, which states no usage."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     stream = streamed(received)
     content = _last_event(received.body) if stream else mapping(parsed(received.body))
     usage = within(content, "usage") or within(content, "meta", "billed_units")
@@ -80,11 +78,9 @@ def _duration(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return {"duration": content["duration"]} if amount(content.get("duration")) else None
 
 
+@unless_failed
 def read_speech(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a speech answer: sound, or an event stream or JSON with sound inside and perhaps usage."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content, stream = _spoken(received)
     usage = within(content, "usage")
     # platform.openai.com/docs/pricing: tts-1 is billed by the characters of `input`; the same holds for `text` at
@@ -153,11 +149,9 @@ def _in_query(sent: Sent, name: str) -> str | None:
     return string(found[0]) if found else None
 
 
+@unless_failed
 def read_deepgram(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Deepgram's listen (seconds of sound) and read (tokens of text)."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     found = within(parsed(received.body), "metadata")
     usage = {name: found[name] for name in ("duration", "channels") if name in found}
     # developers.deepgram.com/docs/multichannel: with multichannel=true each channel is billed as a recording.

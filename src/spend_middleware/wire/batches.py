@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from spend_middleware.call import Usage
-from spend_middleware.wire.answers import asked_model, failure, moment, once, reported
+from spend_middleware.wire.answers import asked_model, moment, once, reported, unless_failed
 from spend_middleware.wire.anthropic import message_usage
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.google import generate_usage
@@ -22,11 +22,9 @@ _ENDED = frozenset({"completed", "cancelled", "expired", "failed"})
 _NOTHING_YET = Reading(billable=False)
 
 
+@unless_failed
 def read_openai(route: Route, sent: Sent, received: Received) -> Reading:
     """Read OpenAI's batch object, and xAI's results of a batch."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     if content.get("results") is not None:
         return _together([_xai_line(route, mapping(line)) for line in listing(content["results"])])
@@ -89,11 +87,9 @@ def _together(readings: Sequence[Reading | None]) -> Reading:
     return dataclasses.replace(found[0], more=tuple(found[1:]))
 
 
+@unless_failed
 def read_mistral(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Mistral's batch job; one that was asked to answer inline has its results in it."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     outputs = [mapping(line) for line in listing(content.get("outputs"))]
     if outputs:
@@ -113,11 +109,9 @@ def read_mistral(route: Route, sent: Sent, received: Received) -> Reading:
     return _waiting(route, reading)
 
 
-def read_anthropic(route: Route, sent: Sent, received: Received) -> Reading:
+@unless_failed
+def read_anthropic(route: Route, _sent: Sent, received: Received) -> Reading:
     """Read Anthropic's message batch: the results are billed, one call a line; the job object states no usage."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     lines = documents(received.body)
     # docs.anthropic.com/en/api/retrieving-message-batch-results: JSON lines of custom_id and result {type, message};
     # what was errored, canceled or expired is not billed.
@@ -130,11 +124,9 @@ def read_anthropic(route: Route, sent: Sent, received: Received) -> Reading:
     return _waiting(route, reading)
 
 
-def read_gemini(route: Route, sent: Sent, received: Received) -> Reading:
+@unless_failed
+def read_gemini(route: Route, _sent: Sent, received: Received) -> Reading:
     """Read Gemini's batch operation: once it is done its inline answers are billed, one call each."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     job = within(content, "metadata")
     # ai.google.dev/api/batch-api: the answers stand in the operation's response, and in the metadata's output.

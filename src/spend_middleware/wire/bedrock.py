@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Usage
-from spend_middleware.wire.answers import asked_model, failure, reported, total_note
+from spend_middleware.wire.answers import asked_model, reported, total_note, unless_failed
 from spend_middleware.wire.eventstream import Frame, Frames
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import (
@@ -93,11 +93,9 @@ def served_latency(content: Mapping[str, Any], received: Received) -> dict[str, 
     return traits_of(latency=latency) if latency != "standard" else {}
 
 
+@unless_failed
 def read_converse(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an answer of Converse or ConverseStream."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     if is_eventstream(received):
         return _converse_stream(route, sent, received)
     content = mapping(parsed(received.body))

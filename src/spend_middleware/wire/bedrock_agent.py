@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, failure, reported
+from spend_middleware.wire.answers import asked_model, reported, unless_failed
 from spend_middleware.wire.bedrock import converse_usage, is_eventstream
 from spend_middleware.wire.eventstream import Frames
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
@@ -17,11 +17,9 @@ _DOCUMENTS_PER_QUERY = 100
 _DEEPEST = 8
 
 
+@unless_failed
 def read_agent(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an answer of InvokeAgent, InvokeFlow, InvokeInlineAgent or RetrieveAndGenerate."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     passes: list[tuple[str, Usage]] = []
     seen: dict[str, str] = {}
     frames = Frames(received.body)
@@ -85,11 +83,9 @@ def _merged(passes: list[tuple[str, Usage]]) -> Usage | None:
     )
 
 
+@unless_failed
 def read_rerank(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an answer of the agent runtime's Rerank, which states no usage."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = sent.content or {}
     config = within(content, "rerankingConfiguration", "bedrockRerankingConfiguration", "modelConfiguration")
     queries = len(listing(content.get("queries"))) or 1
@@ -101,11 +97,9 @@ def read_rerank(route: Route, sent: Sent, received: Received) -> Reading:
     )
 
 
+@unless_failed
 def read_guardrail(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an answer of ApplyGuardrail: text units by policy."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     usage = within(parsed(received.body), "usage")
     return Reading(
         usage=guardrail_usage(usage) if usage else None,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, failure, reported, total_note
+from spend_middleware.wire.answers import asked_model, reported, total_note, unless_failed
 from spend_middleware.wire.anthropic import message_usage
 from spend_middleware.wire.bedrock import (
     SPELLINGS,
@@ -40,11 +40,9 @@ _AS_ANTHROPIC = {
 }
 
 
+@unless_failed
 def read_invoke(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an answer of InvokeModel, whatever the model family, or of its stream."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     if is_eventstream(received):
         frames = Frames(received.body)
         texts: list[bytes] = []

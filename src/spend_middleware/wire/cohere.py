@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, failure, reported, streamed
+from spend_middleware.wire.answers import asked_model, reported, streamed, unless_failed
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import first_object, objects, objects_holding
@@ -48,11 +48,9 @@ def _units(billed: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+@unless_failed
 def read_chat(route: Route, sent: Sent, received: Received) -> Reading:
     """Read chat, generate, summarize and classify: v2 and v1, whole, as SSE and as JSON lines."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     if streamed(received):
         return _stream(route, sent, received)
     content = mapping(parsed(received.body))
@@ -122,17 +120,15 @@ def _text(content: Mapping[str, Any]) -> str:
     return "".join(str(mapping(block).get("text") or "") for block in blocks)
 
 
+@unless_failed
 def read_embed(route: Route, sent: Sent, received: Received) -> Reading:
     """Read embed, v1 and v2."""
-    failed = failure(route, sent, received)
-    return failed if failed is not None else _reading(route, sent, mapping(parsed(received.body)))
+    return _reading(route, sent, mapping(parsed(received.body)))
 
 
+@unless_failed
 def read_rerank(route: Route, sent: Sent, received: Received) -> Reading:
     """Read rerank as Cohere answers it, and as Voyage, Jina, Together, OpenRouter and others who took it up do."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     usage = within(content, "usage") or within(content, "meta")
     counts = _rerank_usage(usage, sent) if usage or content.get("results") is not None else None

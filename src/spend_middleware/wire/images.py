@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, failure, reported, streamed, total_note
+from spend_middleware.wire.answers import asked_model, reported, streamed, total_note, unless_failed
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.openai import document_of
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
@@ -19,11 +19,9 @@ from spend_middleware.wire.values import count, listing, mapping, string, traits
 _OPENAI_DEFAULT = "dall-e-2"
 
 
+@unless_failed
 def read_images(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an answer with pictures, whole or streamed."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     stream = streamed(received)
     content = _last_picture(received.body) if stream else mapping(document_of(received))
     usage = within(content, "usage")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, failure, reported, streamed, total_note
+from spend_middleware.wire.answers import asked_model, reported, streamed, total_note, unless_failed
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
 from spend_middleware.wire.tokens import has_tokens, token_usage
@@ -23,11 +23,9 @@ _CONNECTORS = {
 }
 
 
+@unless_failed
 def read_conversation(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an answer of the conversations API, whole or streamed."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     stream = streamed(received)
     events = list(objects(received.body)) if stream else [mapping(parsed(received.body))]
     # docs.mistral.ai/api, "conversations": the stream ends with `conversation.response.done`, which has the usage.
@@ -65,11 +63,9 @@ def conversation_usage(usage: Mapping[str, Any]) -> Usage:
     return counts
 
 
+@unless_failed
 def read_ocr(route: Route, sent: Sent, received: Received) -> Reading:
     """Read an OCR answer: pages, annotated pages and credits."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     usage = within(content, "usage_info") or within(content, "usage")
     return Reading(
@@ -95,11 +91,9 @@ def ocr_usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
+@unless_failed
 def read_moderation(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a moderation or classification: free at OpenAI, by the token at Mistral."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     usage = within(content, "usage")
     units: dict[str, Any] = {Unit.REQUESTS: 1}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Usage
-from spend_middleware.wire.answers import asked_model, failure
+from spend_middleware.wire.answers import asked_model, unless_failed
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import count, documents, last_document, mapping, string
 
@@ -20,11 +20,9 @@ _MORE_TO_COME = re.compile(rb'"done"\s*:\s*false')
 _HEAD = 64 * 1024
 
 
+@unless_failed
 def read_native(route: Route, sent: Sent, received: Received) -> Reading:
     """Read /api/chat, /api/generate, /api/embed and /api/embeddings."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     body = received.body
     last = last_document(body)
     raw = {name: last[name] for name in _COUNTS if last.get(name) is not None}

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, reported, streamed
+from spend_middleware.wire.answers import (
+    asked_model,
+    error_word,
+    moment,
+    once,
+    reported,
+    streamed,
+    unless_failed,
+)
 from spend_middleware.wire.eventstream import Frames
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.sse import objects
@@ -29,11 +37,9 @@ def _parts(received: Received) -> list[Mapping[str, Any]]:
     return list(objects(received.body)) if streamed(received) else documents(received.body)
 
 
+@unless_failed
 def read_watsonx(route: Route, sent: Sent, received: Received) -> Reading:
     """Read watsonx.ai text generation, whole and streamed."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     parts = _parts(received)
     results = [mapping(result) for part in parts for result in listing(part.get("results"))]
     # cloud.ibm.com/apidocs/watsonx-ai, "Infer text": in a stream the input is counted in the first event and the
@@ -54,11 +60,9 @@ def read_watsonx(route: Route, sent: Sent, received: Received) -> Reading:
     )
 
 
+@unless_failed
 def read_watsonx_vectors(route: Route, sent: Sent, received: Received) -> Reading:
     """Read watsonx.ai embeddings and rerank, which count the input at top level."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     raw = {name: content[name] for name in ("input_token_count",) if content.get(name) is not None}
     return Reading(
@@ -82,11 +86,9 @@ def _first(parts: Sequence[Mapping[str, Any]], name: str) -> str | None:
 _ENDED = frozenset({"succeeded", "failed", "canceled", "aborted"})
 
 
+@unless_failed
 def read_replicate(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a prediction: billed once it has ended, whoever polls."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     parts = _parts(received)
     content = parts[-1] if parts else {}
     metrics = within(content, "metrics")
@@ -128,11 +130,9 @@ def _replicate_usage(metrics: Mapping[str, Any]) -> Usage:
     )
 
 
+@unless_failed
 def read_aleph_alpha(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Aleph Alpha's complete, embed and their like, which count tokens at top level."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     parts = _parts(received)
     # docs.aleph-alpha.com/api/complete: a stream's last event, the completion summary, has both counts.
     names = ("num_tokens_prompt_total", "num_tokens_generated")
@@ -149,11 +149,9 @@ def read_aleph_alpha(route: Route, sent: Sent, received: Received) -> Reading:
     )
 
 
+@unless_failed
 def read_tgi(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Hugging Face's text-generation-inference: details in the body, counts in the headers."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     body = parsed(received.body)
     parts = [mapping(part) for part in listing(body)] or _parts(received)
     return _generated(route, sent, received, parts)
@@ -192,11 +190,9 @@ def _generated_text(parts: Sequence[Mapping[str, Any]]) -> str:
     return "".join(whole) or "".join(str(within(part, "token").get("text") or "") for part in parts)
 
 
+@unless_failed
 def read_sagemaker(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a SageMaker endpoint, whose body is that of the server inside, mostly TGI's or OpenAI's."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     if "eventstream" in received.headers.get("content-type", "") or received.body[:1] == b"\0":
         # SageMaker API reference, "InvokeEndpointWithResponseStream": the parts of the inner body, one a frame.
         inner = b"".join(frame.body for frame in Frames(received.body) if frame.kind == "PayloadPart")
@@ -204,17 +200,15 @@ def read_sagemaker(route: Route, sent: Sent, received: Received) -> Reading:
     return read_tgi(route, sent, received)
 
 
-def read_vectors(route: Route, sent: Sent, received: Received) -> Reading:
+@unless_failed
+def read_vectors(route: Route, sent: Sent, _received: Received) -> Reading:
     """Read Hugging Face's feature extraction: bare numbers, and no usage."""
-    failed = failure(route, sent, received)
-    return failed if failed is not None else Reading(request_model=asked_model(route, sent))
+    return Reading(request_model=asked_model(route, sent))
 
 
+@unless_failed
 def read_cloudflare(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Workers AI's own run endpoint, which wraps the answer in `result`."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     # developers.cloudflare.com/workers-ai: usage stands in the result, or in a stream's last event.
     parts = _parts(received)
     usage = next(
@@ -237,11 +231,9 @@ def read_cloudflare(route: Route, sent: Sent, received: Received) -> Reading:
     )
 
 
+@unless_failed
 def read_search(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a search that is billed by the query."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     asked, content = sent.content or {}, mapping(parsed(received.body))
     # docs.perplexity.ai/api-reference/search-post: `query` is one text or several; each is billed.
     queries = len(listing(asked.get("query"))) or 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once
+from spend_middleware.wire.answers import asked_model, error_word, moment, once, unless_failed
 from spend_middleware.wire.images import image_traits
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import amount, count, listing, mapping, parsed, string, traits_of, units_of
@@ -15,11 +15,9 @@ from spend_middleware.wire.videos import video_usage
 _WAITING = frozenset({"queued", "processing", "in_queue", "in_progress", "pending", "ready"})
 
 
+@unless_failed
 def read_stability(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Stability's answers: one picture, as bytes or in JSON, or the artifacts of the first version."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     kind = received.headers.get("content-type", "")
     content = mapping(parsed(received.body)) if "json" in kind else {}
     # platform.stability.ai/docs/api-reference: an asynchronous upscale answers {id} and is fetched later.
@@ -45,11 +43,9 @@ def _pictures(made: int, asked: Mapping[str, Any], content: Mapping[str, Any]) -
     return Usage(units={Unit.OUTPUT_IMAGES: made}, traits=image_traits(asked, content))
 
 
+@unless_failed
 def read_bfl(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Black Forest Labs' order of one picture, which is billed as ordered: the result states nothing."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     name = string(content.get("id"))
     # docs.bfl.ai/quick_start/generating_images: each order makes one picture and answers {id, polling_url}.
@@ -60,11 +56,9 @@ def read_bfl(route: Route, sent: Sent, received: Received) -> Reading:
     )
 
 
+@unless_failed
 def read_fal(route: Route, sent: Sent, received: Received) -> Reading:
     """Read fal's answers: pictures or a video at once, or the place in a queue and the result of it later."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content, asked = mapping(parsed(received.body)), sent.content or {}
     identity = content.get("request_id") or (
         sent.url.partition("?")[0].rpartition("/")[2] if route.follow_up else None
@@ -84,11 +78,9 @@ def read_fal(route: Route, sent: Sent, received: Received) -> Reading:
     return reading
 
 
+@unless_failed
 def read_runway(route: Route, sent: Sent, received: Received) -> Reading:
     """Read Runway's order of a picture or a video, which is billed as ordered: the task states nothing of it."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     asked, name = sent.content or {}, string(mapping(parsed(received.body)).get("id"))
     reading = Reading(request_model=asked_model(route, sent), response_id=name)
     if name is None:
@@ -102,11 +94,9 @@ def read_runway(route: Route, sent: Sent, received: Received) -> Reading:
     return reading
 
 
+@unless_failed
 def read_assemblyai(route: Route, sent: Sent, received: Received) -> Reading:
     """Read AssemblyAI's transcript object: billed by the second of sound once it is completed, whoever polls."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     status = content.get("status")
     reading = Reading(

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, reported
+from spend_middleware.wire.answers import asked_model, error_word, moment, once, reported, unless_failed
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import (
@@ -29,11 +29,9 @@ _VEO_SECONDS = 8
 _REEL_SECONDS = 6
 
 
+@unless_failed
 def read_videos(route: Route, sent: Sent, received: Received) -> Reading:
     """Read the job object that OpenAI, Azure and xAI answer when a video is ordered and when it is asked for."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     status = str(content.get("status")).lower()
     usage = within(content, "usage")
@@ -97,11 +95,9 @@ def video_usage(seconds: Decimal | None, videos: int, size: str | None, resoluti
     )
 
 
+@unless_failed
 def read_operation(route: Route, sent: Sent, received: Received) -> Reading:
     """Read a long-running operation of Google: it is billed as ordered, because the result does not say what it is."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     name = string(content.get("name"))
     if route.follow_up:
@@ -118,11 +114,9 @@ def read_operation(route: Route, sent: Sent, received: Received) -> Reading:
     )
 
 
-def read_reel(route: Route, sent: Sent, received: Received) -> Reading:
+@unless_failed
+def read_reel(_route: Route, sent: Sent, received: Received) -> Reading:
     """Read Bedrock's StartAsyncInvoke, which makes videos: billed as ordered, the result is a file in S3."""
-    failed = failure(route, sent, received)
-    if failed is not None:
-        return failed
     content = mapping(parsed(received.body))
     # Nova user guide, "Video generation access and usage": six seconds at 1280x720 unless a longer one is asked for.
     config = within(sent.content, "modelInput", "videoGenerationConfig")
