@@ -146,7 +146,9 @@ def filled(model: type[Answer], *values: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, field in model.model_fields.items():
         found = next((some[name] for some in values if name in some), None)
-        row[name] = field.get_default(call_default_factory=True) if found is None else found
+        if found is None and not field.is_required():
+            found = field.get_default(call_default_factory=True)
+        row[name] = found
     return row
 
 

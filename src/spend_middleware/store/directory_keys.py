@@ -16,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
 from spend_middleware.store.directory import Desk
-from spend_middleware.store.directory_limits import reset_limits, set_limits
+from spend_middleware.store.directory_limits import set_limits
 from spend_middleware.store.durations import Duration
 from spend_middleware.store.entities import SpendBudget, SpendKey, SpendOrganization, SpendTeam
 from spend_middleware.store.standing import instant, micros
@@ -357,13 +357,12 @@ def _expiry(desk: Desk, duration: str | None) -> int | None:
 def _soft_budget(desk: Desk, amount: Decimal) -> str:
     budget = SpendBudget(
         budget_id=str(uuid.uuid4()),
-        soft_budget=amount,
         model_max_budget={},
         created_at=desk.now,
         updated_at=desk.now,
         created_by=desk.actor,
         updated_by=desk.actor,
     )
-    reset_limits(desk, budget)
+    set_limits(desk, None, budget, {"soft_budget": amount})
     desk.session.add(budget)
     return budget.budget_id
