@@ -97,7 +97,7 @@ def get_user_daily_activity_aggregated(
     timezone: Zone = None,
     include_current_utc_day: bool = False,  # noqa: ARG001
 ) -> Response:
-    """The same on one page."""
+    """Daily activity by user on one page; administrators see all users, everybody else their own."""
     _check_user(caller, user_id)
     where = Filter(user_id=one(user_id), model=one(model), api_key=one(api_key and hash_of(api_key)))
     period = dated(start_date, end_date, timezone, house.settings.timezone)

@@ -70,10 +70,13 @@ def _listing(by: By, parameter: str) -> tuple[Callable[..., Response], Callable[
 
 for _name, _by, _parameter in LISTINGS:
     _paged, _aggregated = _listing(_by, _parameter)
+    _word = _name.replace("_", " ")
     _paged.__name__ = f"get_{_name}_daily_activity"
-    _paged.__doc__ = f"Daily activity by {_name}; whoever is no administrator sees its own calls."
+    _paged.__doc__ = f"Daily activity by {_word}; whoever is no administrator sees its own calls."
     _aggregated.__name__ = f"get_{_name}_daily_activity_aggregated"
-    _aggregated.__doc__ = "The same on one page."
+    _aggregated.__doc__ = (
+        f"Daily activity by {_word} on one page; whoever is no administrator sees its own calls."
+    )
     _path = f"/{_name}/daily/activity"
     # LiteLLM serves /end_user/... without documenting it.
     _shown = {**DECLARED, "include_in_schema": _name != "end_user"}
