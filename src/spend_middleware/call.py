@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import random
 import threading
 import time
 import uuid
@@ -323,6 +324,13 @@ class Tally:
             return tuple(self._calls)
 
 
+# Ids are no secrets. The system's own source would let go of the interpreter lock on every call, and a busy writer
+# thread would take it. A forked process must not throw the same numbers.
+_dice = random.Random()  # noqa: S311
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_dice.seed)
+
+
 def new_call_id(at: float | None = None, entropy: bytes | None = None) -> str:
     """Return a time-ordered id, a UUID version 7 (RFC 9562, section 5.7).
 
@@ -331,7 +339,7 @@ def new_call_id(at: float | None = None, entropy: bytes | None = None) -> str:
         entropy: Ten bytes that take the place of the random part, so that one object always gets one id.
     """
     millis = int((time.time() if at is None else at) * 1000)
-    noise = int.from_bytes(entropy or os.urandom(10))
+    noise = int.from_bytes(entropy) if entropy else _dice.getrandbits(80)
     value = (millis & 0xFFFFFFFFFFFF) << 80 | (noise & ((1 << 80) - 1))
     value = value & ~(0xF000 << 64) | 0x7000 << 64
     value = value & ~(0xC000 << 48) | 0x8000 << 48
