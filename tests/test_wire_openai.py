@@ -414,3 +414,39 @@ def test_embeddings_are_read_without_their_vectors() -> None:
         assert reading.usage is not None
         assert (reading.usage.input_tokens, reading.response_model) == (5, "m-1")
     assert read("openai.embeddings", {**body, "usage": None}).usage is None
+
+
+def test_a_search_model_that_cites_has_searched_once() -> None:
+    cited = {"message": {"content": "hi", "annotations": [{"type": "url_citation", "url_citation": {}}]}}
+    body = {**CHAT, "model": "gpt-x-search", "choices": [cited], "usage": {"prompt_tokens": 1}}
+    asked = {"web_search_options": {"search_context_size": "high"}}
+    counted = read("openai.chat", body, sent=asked).usage
+    assert counted is not None
+    assert (dict(counted.units), dict(counted.traits)) == (
+        {Unit.WEB_SEARCHES: 1},
+        {"search_context_size": "high"},
+    )
+    plain = read("openai.chat", {**body, "model": "gpt-x"}, sent=asked).usage
+    assert plain is not None
+    assert not plain.units
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_groqs_compound_bills_the_models_and_tools_inside(streamed: bool) -> None:
+    tools = [{"index": 0, "type": "search"}, {"index": 1, "type": "search"}, {"index": 2, "type": "visit"}]
+    inner = [
+        {"model": "small", "usage": {"prompt_tokens": 10, "completion_tokens": 5}},
+        {"model": "large", "usage": {"prompt_tokens": 100, "completion_tokens": 50}},
+    ]
+    said = {"content": "hi", "executed_tools": tools}
+    body = {
+        **CHAT,
+        "choices": [{"delta" if streamed else "message": said, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 110, "completion_tokens": 55, "total_tokens": 165},
+        "usage_breakdown": {"models": inner},
+    }
+    reading = read("groq.chat", events(body) if streamed else body, provider="groq")
+    assert reading.usage is not None
+    assert (reading.response_model, reading.usage.input_tokens) == ("large", 100)
+    assert reading.usage.overall("input_tokens") == 110
+    assert dict(reading.usage.units) == {Unit.WEB_SEARCHES: 2, Unit.WEB_PAGES_OPENED: 1}

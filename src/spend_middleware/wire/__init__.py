@@ -12,6 +12,7 @@ from spend_middleware.wire import (
     bedrock,
     bedrock_agent,
     bedrock_invoke,
+    chat_tools,
     cohere,
     google,
     images,
@@ -31,6 +32,7 @@ __all__ = ["READERS", "Reading", "Received", "Route", "Sent", "read", "recognise
 
 READERS: dict[str, Reader] = {
     **openai.READERS,
+    **chat_tools.READERS,
     **responses.READERS,
     **anthropic.READERS,
     **google.READERS,

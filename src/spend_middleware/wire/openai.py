@@ -217,10 +217,8 @@ def _perplexity_usage(usage: Mapping[str, Any]) -> Usage:
 read_chat = chat_reader(token_usage)
 
 READERS: dict[str, Reader] = {
-    "openai.chat": read_chat,
     "openai.completions": read_chat,
     "openai.embeddings": _read_embeddings,
-    "groq.chat": read_chat,
     "xai.chat": read_chat,
     "gemini.chat": chat_reader(_gemini_usage),
     "perplexity.chat": chat_reader(_perplexity_usage),

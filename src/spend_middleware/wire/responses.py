@@ -57,6 +57,10 @@ def _of_response(route: Route, sent: Sent, response: Mapping[str, Any]) -> Readi
         units = _tools(response)
         reading.usage = token_usage(usage, units, _traits(response) if units else None)
         reading.usage_note = total_note(reading.usage)
+        if Unit.OUTPUT_IMAGES in units and reading.usage_note is None:
+            # https://platform.openai.com/docs/guides/tools-image-generation : the image model's tokens are billed at
+            # its own rates, and the answer does not state them.
+            reading.usage_note = "generated images are billed apart and not counted here"
         reading.reported_cost = stated_cost(route.provider, usage)
     if response.get("error"):
         reading.error_type = error_word(response) or "error"
