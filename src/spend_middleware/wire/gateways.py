@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from spend_middleware.wire.compatible import UPSTREAMS
 from spend_middleware.wire.costs import stated_cost
-from spend_middleware.wire.hosts import UPSTREAMS
 from spend_middleware.wire.reading import Reading, Received, Route
 from spend_middleware.wire.values import amount
 
@@ -80,12 +80,24 @@ def looks_like_one(received: Received) -> bool:
     return any(word in head for word in _LLM_WORDS) or b'"usage' in received.body[-4096:]
 
 
+# What gateways say of an answer from their own cache, for which they called and paid nobody:
+# developers.cloudflare.com/ai-gateway/configuration/caching, docs.helicone.ai/features/advanced-usage/caching,
+# portkey.ai/docs/product/ai-gateway/cache-simple-and-semantic
+_CACHE_STATUS = ("cf-aig-cache-status", "helicone-cache", "x-portkey-cache-status")
+
+
+def _from_cache(headers: Mapping[str, str]) -> bool:
+    return any(headers.get(name, "").upper().endswith("HIT") for name in _CACHE_STATUS)
+
+
 def told_by_headers(route: Route, received: Received, reading: Reading) -> Reading:
     """Return the reading with what the headers of gateways and routers say; most answers are returned as they are."""
     headers = received.headers
     # Pydantic's gateway writes its estimate into the usage of every format that it passes on.
     if reading.reported_cost is None and reading.raw_usage and "pydantic_ai_gateway" in reading.raw_usage:
         reading.reported_cost = stated_cost(route.provider, reading.raw_usage)
+    if route.gateway and _from_cache(headers):
+        reading.reported_cost = Decimal(0)
     model = reading.response_model or reading.request_model
     if is_litellm_proxy(headers):
         reading.provider = "litellm_proxy"
