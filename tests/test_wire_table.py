@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from spend_middleware.wire import READERS, recognise
-from spend_middleware.wire.hosts import COMPATIBLE, HOSTS
-from spend_middleware.wire.paths import SHAPES
+from spend_middleware.wire.compatible import COMPATIBLE
+from spend_middleware.wire.hosts import HOSTS
+from spend_middleware.wire.shapes import SHAPES
 from spend_middleware.wire.table import rules_of
 
 # host, path, provider, operation, wire format; all POST.

@@ -49,11 +49,7 @@ def read_groq(route: Route, sent: Sent, received: Received) -> Reading:
     body = received.body
     if reading.usage is None or not (b'"usage_breakdown"' in body or b'"executed_tools"' in body):
         return reading
-    documents: Sequence[Mapping[str, Any]]
-    if reading.stream:
-        documents = list(sse.objects(body))
-    else:
-        documents = [mapping(document_of(received))]
+    documents = list(sse.objects(body)) if reading.stream else [mapping(document_of(received))]
     units = _executed(documents)
     if units:
         reading.usage = dataclasses.replace(reading.usage, units={**reading.usage.units, **units})

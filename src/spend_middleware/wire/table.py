@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import unquote
 
-from spend_middleware.wire.hosts import (
-    COMPATIBLE,
-    ECHO_HOSTS,
-    GATEWAYS,
-    HOSTS,
-    UPSTREAMS,
-    USER_AND_METADATA,
-    Host,
-)
-from spend_middleware.wire.paths import Shape, shape_of
+from spend_middleware.wire.compatible import COMPATIBLE, ECHO_HOSTS, GATEWAYS, UPSTREAMS
+from spend_middleware.wire.hosts import HOSTS, USER_AND_METADATA, Host
+from spend_middleware.wire.paths import shape_of
 from spend_middleware.wire.reading import Route
+from spend_middleware.wire.shapes import Shape
 
 Rules = tuple[tuple[str, str], ...]
 """The user's own rows: (host, or host and path prefix, provider)."""
@@ -162,7 +157,7 @@ def _by_provider(provider: str, method: str, name: str, path: str) -> Route | No
     route = _route(row, method, name, path, None, families=(*row.families, *_ANY_HOST.families))
     if route is None or row.provider != "litellm_proxy":
         return route
-    return _changed(route, gateway=True)
+    return dataclasses.replace(route, gateway=True)
 
 
 def _elsewhere(method: str, host: str, name: str, path: str) -> Route | None:
@@ -191,7 +186,7 @@ def _elsewhere(method: str, host: str, name: str, path: str) -> Route | None:
             usage_on_request=gateway is None and upstream is None,
         )
         route = _route_of(row, found, name, path, None)
-        return _changed(
+        return dataclasses.replace(
             route,
             price_provider=upstream,
             gateway=gateway is not None,
@@ -225,7 +220,7 @@ def _route(
         if found is not None:
             route = _route_of(row, found, name, path, region)
             if row.provider == "huggingface":
-                return _changed(route, price_provider=_upstream_in(path, 1))
+                return dataclasses.replace(route, price_provider=_upstream_in(path, 1))
             return route
     return None
 
@@ -257,31 +252,6 @@ def _route_of(row: Host, found: tuple[Shape, str | None], name: str, path: str, 
         and "/deployments/" not in path,
         upload=shape.upload,
         follow_up=shape.follow_up,
-    )
-
-
-def _changed(
-    route: Route,
-    *,
-    price_provider: str | None = None,
-    gateway: bool = False,
-    local: bool = False,
-    certain: bool = True,
-) -> Route:
-    return Route(
-        provider=route.provider,
-        operation=route.operation,
-        wire_format=route.wire_format,
-        model=route.model,
-        region=route.region,
-        accepts=route.accepts,
-        usage_on_request=route.usage_on_request,
-        upload=route.upload,
-        follow_up=route.follow_up,
-        price_provider=price_provider,
-        gateway=gateway,
-        local=local,
-        certain=certain,
     )
 
 
