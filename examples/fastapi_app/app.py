@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx2
 from anthropic import AsyncAnthropic
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
@@ -39,7 +40,11 @@ def build_app(spend: Spend, upstreams: Upstreams) -> FastAPI:
 
     openai = AsyncOpenAI(base_url=upstreams.openai_base_url)
     claude = AsyncAnthropic(base_url=upstreams.anthropic_base_url)
-    gemini = genai.Client(http_options=types.HttpOptions(base_url=upstreams.gemini_base_url))
+    # Where aiohttp is installed google-genai prefers it for async calls; an httpx client of one's own is always metered.
+    over_httpx = types.HttpOptions(
+        base_url=upstreams.gemini_base_url, httpx_async_client=httpx2.AsyncClient()
+    )
+    gemini = genai.Client(http_options=over_httpx)
 
     @app.post("/ask")
     async def ask(question: Question) -> dict[str, str | None]:
@@ -57,8 +62,13 @@ def build_app(spend: Spend, upstreams: Upstreams) -> FastAPI:
                 max_tokens=256,
                 messages=[{"role": "user", "content": question.text}],
             )
-            second = await gemini.aio.models.generate_content(model="gemini-2.5-flash", contents=question.text)
-        return {"claude": "".join(b.text for b in first.content if b.type == "text"), "gemini": second.text or ""}
+            second = await gemini.aio.models.generate_content(
+                model="gemini-2.5-flash", contents=question.text
+            )
+        return {
+            "claude": "".join(b.text for b in first.content if b.type == "text"),
+            "gemini": second.text or "",
+        }
 
     @app.post("/stream")
     async def stream(question: Question) -> StreamingResponse:

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Litestar, asgi, post
 from litestar.middleware import DefineMiddleware
+from litestar.params import JSONBody
 from openai import AsyncOpenAI
 
 from spend_middleware import Spend, SpendMiddleware
@@ -24,7 +25,7 @@ def build_app(spend: Spend, openai: AsyncOpenAI) -> Litestar:
     """Return the service, metered."""
 
     @post("/ask", status_code=200)
-    async def ask(data: Question) -> dict[str, str | None]:
+    async def ask(data: JSONBody[Question]) -> dict[str, str | None]:
         with spend.tag("feature:ask", end_user=data.customer):
             answer = await openai.chat.completions.create(
                 model="gpt-4o-mini", messages=[{"role": "user", "content": data.text}]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Message, Send
 from starlette.types import Scope as ASGIScope
 
 from spend_middleware.attribution import Scope, current_scope
@@ -40,13 +40,14 @@ class SpendMiddleware:
         instrument: Also meter every HTTP client of the process; False where `spend.transport()` is used.
     """
 
-    def __init__(self, app: ASGIApp, spend: Ledger, instrument: bool = True) -> None:
+    def __init__(self, app: Any, spend: Ledger, instrument: bool = True) -> None:
         self.app = app
         self.spend = spend
         if instrument:
             spend.instrument()
 
-    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+    # Frameworks type ASGI's three arguments each in their own way; `Any` is what all of them take.
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Handle one connection: take the scope of who pays, run the app in it, put the cost on its answer."""
         if scope["type"] not in ("http", "websocket") or self.spend in scope.get("spend", ()):
             await self.app(scope, receive, send)
