@@ -17,7 +17,7 @@ from spend_middleware.pricing import adjust, maps
 from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
 from spend_middleware.pricing.layers import Layers
 from spend_middleware.pricing.query import PriceQuery
-from spend_middleware.pricing.rates import Rates, check_fields
+from spend_middleware.pricing.rates import Rates, check_fields, is_price_field
 from spend_middleware.pricing.table import PriceTable
 from spend_middleware.pricing.tokens import token_charges
 
@@ -98,7 +98,7 @@ class PriceBook:
     def price(self, query: PriceQuery) -> Cost:
         """Return what a call costs; an unknown price is a cost without amount and with a reason, never 0."""
         layers = self._layers
-        if query.custom_pricing is not None:
+        if query.custom_pricing is not None and any(map(is_price_field, query.custom_pricing)):
             return self._custom(query, layers)
         found = self.sheet(layers, query)
         usage = query.usage
@@ -109,12 +109,10 @@ class PriceBook:
         else:
             lines, reason = charges_of(found, query, _Others(self, layers, query))
         listed = None if reason else adjust.total(lines)
-        if query.reported_cost is not None and query.reported_cost >= 0:
+        if query.reported_cost is not None and adjust.is_usable(query.reported_cost):
             lines, status = [adjust.stated(query.reported_cost)], PricingStatus.PROVIDER_REPORTED
         elif listed is None:
-            return Cost(
-                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=layers.version
-            )
+            return _unpriced(reason or adjust.TOO_MUCH, layers.version)
         else:
             status = PricingStatus.PRICED if listed or not lines else PricingStatus.FREE
         key = found.rates.key if found else None
@@ -225,9 +223,7 @@ class PriceBook:
         sheet = compile_sheet(rates, query)
         lines, reason = charges_of(sheet, query, _Others(self, layers, query))
         if reason is not None:
-            return Cost(
-                amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=layers.version
-            )
+            return _unpriced(reason, layers.version)
         listed = None
         found = self.sheet(layers, query)
         if found is not None:

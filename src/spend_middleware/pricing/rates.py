@@ -120,6 +120,18 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, value
 
 
+_GROUPS = frozenset(
+    {
+        "tiered_pricing",
+        "off_peak_pricing",
+        "search_context_cost_per_query",
+        "guardrail_cost_per_unit",
+        "web_search_billing_unit",
+        "provider_specific_entry",
+    }
+)
+"""Fields that hold more than one price, or a word."""
+
 _WORDS = frozenset({"hours_utc", "weekday_timezone", "weekdays", "range", "max_results_range"})
 
 
@@ -137,7 +149,9 @@ def check_fields(model: str, fields: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if value is None or not is_price_field(name):
             continue
-        if name not in ("web_search_billing_unit", "provider_specific_entry"):
+        if name not in _GROUPS:
+            parse_price(value, model, name)
+        elif name not in ("web_search_billing_unit", "provider_specific_entry"):
             for dotted, leaf in leaves(value, name):
                 if leaf is not None and dotted.rsplit(".", 1)[-1] not in _WORDS:
                     parse_price(leaf, model, dotted)
