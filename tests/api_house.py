@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -103,7 +102,7 @@ def spending(
     folder: Path, calls: list[dict[str, Any]], url: str | None = None, **knobs: Any
 ) -> Iterator[Spend]:
     """Open a house with these calls in its ledger, and everybody of `KEYS` in its directory."""
-    knobs.setdefault("master_key", MASTER)
+    knobs = {"master_key": MASTER, "journal_dir": folder / "journal", **knobs}
     with Spend(url or f"sqlite:///{folder / 'spend.db'}", **knobs) as spend:
         for row in calls:
             spend.store.append(row)
@@ -140,14 +139,3 @@ def client(app: Any, **options: Any) -> TestClient:
 
 def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
-
-
-def postgres_url() -> str:
-    """Return the server that the tests run against; `make test` starts one."""
-    url = os.environ.get("TEST_POSTGRES_URL")
-    if url:
-        return url
-    names = ("PGUSER", "PGPASSWORD", "PGHOST", "PGPORT", "PGDATABASE")
-    missing = [name for name in names if name not in os.environ]
-    assert not missing, "these tests need a PostgreSQL: run them with `make test`, or set TEST_POSTGRES_URL"
-    return "postgresql://{PGUSER}:{PGPASSWORD}@{PGHOST}:{PGPORT}/{PGDATABASE}".format(**os.environ)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,8 @@ import pytest
 from sqlmodel import update
 from starlette.testclient import TestClient
 
-from api_house import bearer, call, client, postgres_url, raw, sha, spending
+import databases
+from api_house import bearer, call, client, raw, sha, spending
 from spend_middleware.store.entities import SpendTeam
 
 MAY = "start_date=2026-05-01&end_date=2026-05-31"
@@ -37,14 +37,7 @@ CALLS = [
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def http(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("report")
-    knobs: dict[str, Any] = {}
-    if request.param == "postgres":
-        knobs = {
-            "url": postgres_url(),
-            "database_schema": f"api_{uuid.uuid4().hex[:12]}",
-            "journal_dir": folder,
-        }
-    with spending(folder, CALLS, **knobs) as spend:
+    with databases.database(request.param, folder) as url, spending(folder, CALLS, url) as spend:
         yield client(spend.app, headers=bearer("master"))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from api_house import MASTER, bearer, call, client, postgres_url, sha, spending
+import databases
+from api_house import MASTER, bearer, call, client, sha, spending
 
 KEY = sha("sk-1234")
 OTHER = sha("sk-another-key-0001")
@@ -38,14 +38,7 @@ CALLS = [
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def http(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     folder = tmp_path_factory.mktemp("spend")
-    knobs: dict[str, Any] = {}
-    if request.param == "postgres":
-        knobs = {
-            "url": postgres_url(),
-            "database_schema": f"api_{uuid.uuid4().hex[:12]}",
-            "journal_dir": folder,
-        }
-    with spending(folder, CALLS, **knobs) as spend:
+    with databases.database(request.param, folder) as url, spending(folder, CALLS, url) as spend:
         made = client(spend.app, headers=bearer("master"))
         yield made
 

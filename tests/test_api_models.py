@@ -1,0 +1,146 @@
+"""`/model/info`, `/v1/models`, `/cost/estimate`, `/spend/keys`, `/spend/users` and the health probes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from api_house import KEYS, USERS, bearer, call, client, raw, sha, spending
+
+CALLS = [
+    call("2026-05-01T10:00:00", "0.001", user_id="ishaan", api_key=sha(raw("internal"))),
+    call("2026-05-01T11:00:00", "0.002", user_id="krrish", api_key=sha(raw("internal_viewer"))),
+]
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    prices = {"our-own": {"input_cost_per_token": 1e-5, "output_cost_per_token": 2e-5}}
+    with spending(tmp_path_factory.mktemp("models"), CALLS) as spend:
+        spend.register_model(prices)
+        yield client(spend.app, headers=bearer("master"))
+
+
+def test_models_are_listed_as_openai_lists_them(http: TestClient) -> None:
+    answer = http.get("/v1/models").json()
+    assert list(answer) == ["data", "object"]
+    models = {model["id"]: model for model in answer["data"]}
+    assert models["gpt-4o-mini"]["owned_by"] == "openai"
+    assert list(models["gpt-4o-mini"]) == [
+        "id", "object", "created", "owned_by", "mode", "max_input_tokens", "max_output_tokens",
+    ]  # fmt: skip
+    assert "our-own" in models
+    assert http.get("/models").json() == answer
+
+
+def test_a_model_shows_its_prices_in_litellms_fields(http: TestClient) -> None:
+    entry = http.get("/model/info?litellm_model_id=gpt-4o-mini").json()["data"][0]
+    assert list(entry) == ["model_name", "litellm_params", "model_info"]
+    assert entry["model_info"]["input_cost_per_token"] == 1.5e-07
+    assert entry["model_info"]["litellm_provider"] == "openai"
+    own = http.get("/v1/model/info?litellm_model_id=our-own").json()["data"][0]
+    assert own["model_info"]["output_cost_per_token"] == 2e-05
+
+
+def test_an_unknown_model_is_refused_by_name(http: TestClient) -> None:
+    answer = http.get("/model/info?litellm_model_id=gpt-99")
+    assert (answer.status_code, answer.json()) == (400, {"detail": "Model id = gpt-99 is not known here."})
+
+
+ESTIMATE = {
+    "model": "gpt-4o-mini",
+    "input_tokens": 1000,
+    "output_tokens": 100,
+    "cache_read_input_tokens": 600,
+}
+
+
+def test_an_estimate_says_what_a_load_costs_by_request_day_and_month(http: TestClient) -> None:
+    answer = http.post("/cost/estimate", json={**ESTIMATE, "num_requests_per_day": 10}).json()
+    assert answer["cost_per_request"] == 0.000165
+    assert answer["input_cost_per_request"] == 0.000105
+    assert answer["output_cost_per_request"] == 6e-05
+    assert answer["cache_read_cost_per_request"] == 4.5e-05
+    assert (answer["daily_cost"], answer["monthly_cost"]) == (0.00165, None)
+    assert (answer["input_cost_per_token"], answer["provider"]) == (1.5e-07, "openai")
+    assert len(answer) == 35
+
+
+def test_the_parts_of_an_estimate_add_up(http: TestClient) -> None:
+    answer = http.post("/cost/estimate", json={**ESTIMATE, "num_requests_per_month": 1_000_003}).json()
+    whole = Decimal(str(answer["monthly_cost"]))
+    parts = (Decimal(str(answer[f"monthly_{part}_cost"])) for part in ("input", "output", "margin"))
+    assert sum(parts) == whole == Decimal("165.000495")
+
+
+def test_an_estimate_of_an_unknown_model_is_a_404(http: TestClient) -> None:
+    answer = http.post("/cost/estimate", json={**ESTIMATE, "model": "gpt-99"})
+    assert answer.status_code == 404
+    assert "gpt-99" in answer.json()["detail"]["error"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"input_tokens": -1}, {"input_tokens": "many"}, {"output_tokens": 10**30}, {"model": None}]
+)
+def test_an_estimate_of_nonsense_is_a_422(http: TestClient, change: dict[str, Any]) -> None:
+    assert http.post("/cost/estimate", json={**ESTIMATE, **change}).status_code == 422
+
+
+# -- keys and users by spend
+
+
+def test_keys_and_users_come_by_spend(http: TestClient) -> None:
+    keys = http.get("/spend/keys").json()
+    assert [(key["key_alias"], key["spend"]) for key in keys[:2]] == [
+        ("alias-internal_viewer", 0.002),
+        ("alias-internal", 0.001),
+    ]
+    assert len(keys) == len(KEYS)
+    users = http.get("/spend/users").json()
+    assert [(user["user_id"], user["spend"]) for user in users[:2]] == [("krrish", 0.002), ("ishaan", 0.001)]
+    assert len(users) == len(USERS)
+    assert [user["user_id"] for user in http.get("/spend/users?user_id=root").json()] == ["root"]
+
+
+def test_an_internal_user_sees_its_own_keys_and_itself(http: TestClient) -> None:
+    assert [key["key_alias"] for key in http.get("/spend/keys", headers=bearer("internal")).json()] == [
+        "alias-internal"
+    ]
+    assert [user["user_id"] for user in http.get("/spend/users", headers=bearer("internal")).json()] == [
+        "ishaan"
+    ]
+    assert http.get("/spend/users?user_id=root", headers=bearer("internal")).json() == []
+
+
+# -- health
+
+
+def test_the_probes_answer_in_litellms_words(http: TestClient) -> None:
+    nobody = TestClient(http.app, client=("127.0.0.1", 1))
+    assert nobody.get("/health/liveliness").text == '"I\'m alive!"'
+    assert nobody.get("/health/readiness").json() == {"status": "healthy", "db": "connected"}
+
+
+def test_health_says_how_recording_goes(http: TestClient) -> None:
+    health = http.get("/health").json()
+    assert (health["healthy_count"], health["unhealthy_count"]) == (1, 0)
+    assert health["healthy_endpoints"][0]["pending"] == 0
+
+
+def test_a_database_that_is_gone_is_not_ready_and_nothing_leaks(tmp_path: Any) -> None:
+    nowhere = "postgresql://somebody:secret-password@127.0.0.1:9/nowhere"
+    from spend_middleware import Spend
+
+    with Spend(nowhere, master_key="sk-the-master-key-0001", journal_dir=tmp_path) as spend:
+        http = client(spend.app)
+        unready = http.get("/health/readiness")
+        assert (unready.status_code, unready.json()) == (503, {"status": "unhealthy", "db": "disconnected"})
+        for path in ("/spend/tags", "/spend/logs", "/health"):
+            answer = http.get(path, headers=bearer("master"))
+            assert answer.status_code in (200, 500, 503)
+            assert "secret-password" not in answer.text
+            assert "Traceback" not in answer.text
