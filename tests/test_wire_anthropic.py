@@ -163,7 +163,7 @@ def test_a_refusal_is_a_failure_with_its_word(status: int) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_the_older_completions_give_text_and_no_usage(streamed: bool) -> None:
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"type": "completion", "completion": "one ", "stop_reason": None, "model": "claude-2"},
         {"type": "completion", "completion": "two", "stop_reason": "stop_sequence", "model": "claude-2"},
     ]

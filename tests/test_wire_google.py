@@ -13,7 +13,7 @@ from spend_middleware.call import Unit
 from spend_middleware.wire import Received, Sent, recognise
 from wire_reads import events, read
 
-CHUNK = {
+CHUNK: dict[str, Any] = {
     "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}],
     "modelVersion": "gemini-x",
     "responseId": "r1",
@@ -138,7 +138,7 @@ GROUNDINGS: list[tuple[dict[str, Any], dict[str, int]]] = [
 
 @pytest.mark.parametrize(("grounding", "units"), GROUNDINGS)
 def test_grounding_is_counted_by_its_queries(grounding: dict[str, Any], units: dict[str, int]) -> None:
-    usage = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
+    usage: dict[str, Any] = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
     first = {"candidates": [{"groundingMetadata": grounding}]}
     whole = {"candidates": [{"groundingMetadata": grounding}], "usageMetadata": usage}
     for body in (whole, events(first, {**CHUNK, "usageMetadata": usage})):

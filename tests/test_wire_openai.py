@@ -205,7 +205,7 @@ def test_a_usage_that_is_repeated_in_every_chunk_counts_once() -> None:
 
 
 def test_azures_first_chunk_without_choices_is_not_the_usage_chunk() -> None:
-    first = {"choices": [], "prompt_filter_results": []}
+    first: dict[str, Any] = {"choices": [], "prompt_filter_results": []}
     reading = read("openai.chat", events(first, {**CHAT, "choices": [{"delta": {"content": "hi"}}]}))
     assert reading.usage is None
     assert reading.response_model == "m-1"

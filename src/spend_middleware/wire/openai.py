@@ -12,7 +12,7 @@ from spend_middleware.wire import sse
 from spend_middleware.wire.answers import asked_model, error_word, failure, total_note
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
-from spend_middleware.wire.tokens import token_usage
+from spend_middleware.wire.tokens import PLAIN_NAMES, token_usage
 from spend_middleware.wire.values import count, json_of, listing, mapping, parsed, string
 
 Counter = Callable[[Mapping[str, Any]], Usage]
@@ -109,6 +109,8 @@ def _count(reading: Reading, provider: str, usage: Any, counter: Counter) -> Non
     counted = reading.usage = counter(usage)
     if counted.total_tokens and counted.total_tokens != counted.input_tokens + counted.output_tokens:
         reading.usage_note = total_note(counted)
+    if usage.keys() <= PLAIN_NAMES:
+        return
     reading.reported_cost = stated_cost(provider, usage)
     if reading.service_tier is None and "service_tier" in usage:
         reading.service_tier = string(usage["service_tier"])

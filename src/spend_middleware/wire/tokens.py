@@ -29,7 +29,7 @@ _OUTPUT_DETAILS = (
 _CACHED = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens")
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
 # Usage objects with no other names, which most are, need no search for the rarer ones.
-_PLAIN = frozenset(("total_tokens", *_INPUT, *_OUTPUT, *_INPUT_DETAILS, *_OUTPUT_DETAILS))
+PLAIN_NAMES = frozenset(("total_tokens", *_INPUT, *_OUTPUT, *_INPUT_DETAILS, *_OUTPUT_DETAILS))
 _NO_DETAILS: Mapping[str, Any] = {}
 
 # xAI's server-side tools and ours. https://docs.x.ai/docs/guides/tools/overview
@@ -90,7 +90,7 @@ def token_usage(
     if not out or type(out) is not dict:
         out = details_of(usage, _OUTPUT_DETAILS)
     cached = into.get("cached_tokens")
-    plain = usage.keys() <= _PLAIN
+    plain = usage.keys() <= PLAIN_NAMES
     if cached is None and not plain:
         cached = first_of(usage, _CACHED)
     tokens_in, tokens_out, total = _sums(usage)
