@@ -99,7 +99,7 @@ def check(wire_format: str, sent: Any, body: bytes, kind: str, status: int = 200
 
 @pytest.mark.parametrize("wire_format", FORMATS)
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(value=objects | values, sent=objects, cut=st.integers(0, 400))
 def test_json_of_any_shape_is_read_without_raising(wire_format: str, value: Any, sent: Any, cut: int) -> None:
@@ -110,7 +110,7 @@ def test_json_of_any_shape_is_read_without_raising(wire_format: str, value: Any,
 
 
 @pytest.mark.parametrize("wire_format", FORMATS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(body=st.binary(max_size=300), kind=st.sampled_from(HEADERS))
 def test_bytes_of_any_kind_are_read_without_raising(wire_format: str, body: bytes, kind: str) -> None:
     check(wire_format, {}, body, kind)
