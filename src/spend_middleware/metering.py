@@ -206,6 +206,9 @@ def _cost(call: Call, exchange: Exchange, reading: Reading, book: PriceBook) -> 
         # Providers bill no request that they refuse (4xx, 5xx, an error in place of an answer).
         if call.status is Status.FAILURE and exchange.outcome is not Outcome.BROKEN:
             return NO_COST
+        # A transport sees each hop of a redirect; the answer is billed where it is given.
+        if 300 <= (exchange.status or 0) < 400:
+            return NO_COST
         return UNPRICED
     return price(call, book, reading.reported_cost)
 

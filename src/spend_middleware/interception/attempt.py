@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.exchange import Answer, Exchange, Observer, Outcome
-from spend_middleware.interception.form import form_fields
-from spend_middleware.interception.shapes import Headers, Library, Response
+from spend_middleware.interception.heads import append, decode_headers
+from spend_middleware.interception.outgoing import exchange_of, rewritten
+from spend_middleware.interception.shapes import Library, Response
 
 MARK = "spend"
 """Our name in the `extensions` of a request that is being sent."""
@@ -193,9 +194,9 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
             route = observer.recognise(request.method, host, path)
             if route is not None:
                 with _opening:
-                    exchange = _exchange(route, request)
+                    exchange = exchange_of(route, request)
                     observer.opened(exchange)
-                    request = _rewritten(request, exchange, library)
+                    request = rewritten(request, exchange, library)
                     attempts.append(Attempt(observer, exchange))
     if not attempts:
         return None
@@ -204,134 +205,6 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     request.extensions = {**request.extensions, MARK: mark}
     _within.set(mark)
     return Wire(library, request, attempts, outer)
-
-
-def _exchange(route: object, request: Any) -> Exchange:
-    headers = decode_headers(request.headers)
-    body = _body(request)
-    exchange = Exchange(route, request.method, str(request.url), headers, _json(body))
-    if exchange.request_body is None:
-        exchange.request_form = _form(request)
-    return exchange
-
-
-class _Names(dict[bytes, str]):
-    """Header names as text; they are few, and a look-up is several times faster than decoding."""
-
-    def __missing__(self, name: bytes) -> str:
-        text = name.decode("latin-1")
-        if len(self) < 1000:
-            self[name] = text
-        return text
-
-
-_names = _Names()
-
-
-def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
-    """Give name, name in lower case and value of each header: the list inside of both libraries' headers.
-
-    Their public methods look through all headers again for each one. Another version's headers are read through them.
-    """
-    inside = getattr(headers, "_list", None)
-    if type(inside) is list and inside and len(inside[0]) == 3:
-        return inside
-    return [(name, name.lower(), value) for name, value in headers.raw]
-
-
-def decode_headers(headers: Headers) -> dict[str, str]:
-    """Return headers by name in lower case; of one that stands there more than once, all values."""
-    found: dict[str, str] = {}
-    for _, lower, value in _entries(headers):
-        name, text = _names[lower], value.decode("latin-1")
-        found[name] = f"{found[name]}, {text}" if name in found else text
-    return found
-
-
-def _body(request: Any) -> bytes | None:
-    """Give a body that is in memory; None for an upload or a stream, which is never buffered."""
-    try:
-        body: bytes = request.content
-    except Exception:
-        # RequestNotRead, of either library.
-        return None
-    return body
-
-
-def _json(body: bytes | None) -> bytes | None:
-    return body if body and (body[:1] == b"{" or body.lstrip()[:1] in (b"{", b"[")) else None
-
-
-def _form(request: Any) -> Mapping[str, str] | None:
-    """Give the short text fields of a multipart body, which say the model of an upload."""
-    fields = getattr(request.stream, "fields", None)
-    if not isinstance(fields, list):
-        return _form_in_memory(request)
-    form: dict[str, str] = {}
-    for part in fields:
-        value = getattr(part, "value", None)
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
-        if isinstance(value, str) and len(value) <= 4096:
-            form.setdefault(part.name, value)
-    return form
-
-
-def _form_in_memory(request: Any) -> Mapping[str, str] | None:
-    """Give the short text fields of a multipart body that its caller has put together himself."""
-    kind: str = request.headers.get("content-type", "")
-    body = _body(request) if "multipart/" in kind else None
-    return form_fields(body, kind) or None if body else None
-
-
-def _rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
-    """Return the request to send; a copy when its body or headers are to differ, so that the caller's own stays."""
-    body = exchange.new_body
-    if body is None and not exchange.drop_headers and exchange.filter is None:
-        return request
-    gone = {name.lower().encode("latin-1") for name in exchange.drop_headers}
-    headers: list[tuple[bytes, bytes]] = []
-    for name, value in request.headers.raw:
-        lower = name.lower()
-        if lower in gone:
-            continue
-        if lower == b"content-length" and body is not None:
-            value = b"%d" % len(body)
-        elif lower == b"accept-encoding" and exchange.filter is not None:
-            # What is to be filtered must arrive readable.
-            value = b"identity"
-        headers.append((name, value))
-    if body is None:
-        body = _body(request)
-        if body is None:
-            return library.request(
-                request.method,
-                request.url,
-                headers=headers,
-                stream=request.stream,
-                extensions=request.extensions,
-            )
-    return library.request(
-        request.method, request.url, headers=headers, content=body, extensions=request.extensions
-    )
-
-
-def append(response: Response, present: Mapping[str, str], added: Sequence[tuple[str, str]]) -> None:
-    """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays."""
-    if not added:
-        return
-    with _answering:
-        entries = _entries(response.headers)
-        inside = entries is getattr(response.headers, "_list", None)
-        for name, value in added:
-            if name in present:
-                continue
-            if inside:
-                raw = name.encode("latin-1")
-                entries.append((raw, raw, value.encode("latin-1")))
-            else:
-                # Setting a name that is not there appends it and leaves all others, also double ones, in place.
-                response.headers[name] = value
 
 
 def _content(response: Any) -> bytes | None:

@@ -1,0 +1,89 @@
+"""What is read of a request before it goes out, and the copy that goes out in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spend_middleware.interception.exchange import Exchange
+from spend_middleware.interception.form import form_fields
+from spend_middleware.interception.heads import decode_headers
+from spend_middleware.interception.shapes import Library
+
+
+def exchange_of(route: object, request: Any) -> Exchange:
+    """Open an exchange with what of a request is in memory already; nothing else of it is touched."""
+    headers = decode_headers(request.headers)
+    body = _body(request)
+    exchange = Exchange(route, request.method, str(request.url), headers, _json(body))
+    if exchange.request_body is None:
+        exchange.request_form = _form(request)
+    return exchange
+
+
+def _body(request: Any) -> bytes | None:
+    """Give a body that is in memory; None for an upload or a stream, which is never buffered."""
+    try:
+        body: bytes = request.content
+    except Exception:
+        # RequestNotRead, of either library.
+        return None
+    return body
+
+
+def _json(body: bytes | None) -> bytes | None:
+    return body if body and (body[:1] == b"{" or body.lstrip()[:1] in (b"{", b"[")) else None
+
+
+def _form(request: Any) -> Mapping[str, str] | None:
+    """Give the short text fields of a multipart body, which say the model of an upload."""
+    fields = getattr(request.stream, "fields", None)
+    if not isinstance(fields, list):
+        return _form_in_memory(request)
+    form: dict[str, str] = {}
+    for part in fields:
+        value = getattr(part, "value", None)
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if isinstance(value, str) and len(value) <= 4096:
+            form.setdefault(part.name, value)
+    return form
+
+
+def _form_in_memory(request: Any) -> Mapping[str, str] | None:
+    """Give the short text fields of a multipart body that its caller has put together himself."""
+    kind: str = request.headers.get("content-type", "")
+    body = _body(request) if "multipart/" in kind else None
+    return form_fields(body, kind) or None if body else None
+
+
+def rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
+    """Return the request to send; a copy when its body or headers are to differ, so that the caller's own stays."""
+    body = exchange.new_body
+    if body is None and not exchange.drop_headers and exchange.filter is None:
+        return request
+    gone = {name.lower().encode("latin-1") for name in exchange.drop_headers}
+    headers: list[tuple[bytes, bytes]] = []
+    for name, value in request.headers.raw:
+        lower = name.lower()
+        if lower in gone:
+            continue
+        if lower == b"content-length" and body is not None:
+            value = b"%d" % len(body)
+        elif lower == b"accept-encoding" and exchange.filter is not None:
+            # What is to be filtered must arrive readable.
+            value = b"identity"
+        headers.append((name, value))
+    if body is None:
+        body = _body(request)
+        if body is None:
+            return library.request(
+                request.method,
+                request.url,
+                headers=headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+    return library.request(
+        request.method, request.url, headers=headers, content=body, extensions=request.extensions
+    )
