@@ -43,6 +43,16 @@ _SERVER_TOOLS = {
 }
 
 
+# What a LiteLLM proxy writes among the details of the prompt: https://docs.litellm.ai/docs/completion/usage
+_DETAIL_UNITS = {
+    "web_search_requests": Unit.WEB_SEARCHES,
+    "character_count": Unit.INPUT_CHARACTERS,
+    "image_count": Unit.INPUT_IMAGES,
+    "video_length_seconds": Unit.INPUT_VIDEO_SECONDS,
+    "audio_length_seconds": Unit.INPUT_AUDIO_SECONDS,
+}
+
+
 def first_of(usage: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     """Return the value of the first of the names that has one; a zero is a value."""
     for name in names:
@@ -134,7 +144,7 @@ def token_usage(
         output_image_tokens=count(out.get("image_tokens")),
         output_video_tokens=count(out.get("video_tokens")),
         total_tokens=total,
-        units=(units or {}) if plain else {**_units(usage, seconds), **(units or {})},
+        units={**_units(usage, into, seconds), **(units or {})},
         traits=(traits or {}) if plain else _traits(usage, traits),
     )
 
@@ -170,8 +180,16 @@ def _written(usage: Mapping[str, Any], into: Mapping[str, Any]) -> tuple[int, in
     return max(count(written), hour), hour
 
 
-def _units(usage: Mapping[str, Any], seconds: Decimal | None) -> Mapping[str, Decimal | int]:
-    units: dict[str, Decimal | int] = units_of(
+def _units(
+    usage: Mapping[str, Any], into: Mapping[str, Any], seconds: Decimal | None
+) -> Mapping[str, Decimal | int]:
+    """Return the quantities other than tokens that a usage object names."""
+    units: dict[str, Decimal | int] = {}
+    if not _DETAIL_UNITS.keys().isdisjoint(into):
+        units = units_of(**{unit: into.get(name) for name, unit in _DETAIL_UNITS.items()})
+    if usage.keys() <= PLAIN_NAMES:
+        return units
+    units |= units_of(
         **{
             Unit.INPUT_AUDIO_SECONDS: seconds,
             Unit.CITATION_TOKENS: usage.get("citation_tokens"),
