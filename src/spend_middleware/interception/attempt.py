@@ -134,7 +134,7 @@ class Wire:
     def _record(self, response: Response, content: bytes) -> None:
         for attempt in self.attempts:
             attempt.exchange.take(content)
-            append(response, attempt.exchange.headers, attempt.finish(Outcome.COMPLETE))
+            append(response, attempt.finish(Outcome.COMPLETE))
 
     def tee(self, response: Response, tee: Callable[[Any, Attempt], Any]) -> None:
         """Watch a body that the caller will read; one that was read already is recorded at once."""
@@ -145,7 +145,7 @@ class Wire:
         for attempt in self.attempts:
             attempt.exchange.streamed = True
             with _answering:
-                append(response, attempt.exchange.headers, attempt.observer.answered(attempt.exchange))
+                append(response, attempt.observer.answered(attempt.exchange))
             response.stream = tee(response.stream, attempt)
 
     def reads_ahead(self, response: Response) -> bool:
@@ -170,7 +170,7 @@ class Wire:
         outcome = Outcome.COMPLETE if read.error is None else Outcome.BROKEN
         for attempt in self.attempts:
             attempt.exchange.adopt(read.chunks)
-            append(response, attempt.exchange.headers, attempt.finish(outcome, read.error))
+            append(response, attempt.finish(outcome, read.error))
 
 
 def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> Wire | None:

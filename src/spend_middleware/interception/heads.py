@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from spend_middleware.guard import Guard
@@ -44,18 +44,19 @@ def decode_headers(headers: Headers) -> dict[str, str]:
     return found
 
 
-def append(response: Response, present: Mapping[str, str], added: Sequence[tuple[str, str]]) -> None:
+def append(response: Response, added: Sequence[tuple[str, str]]) -> None:
     """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays."""
     if not added:
         return
     with _adding:
         entries = _entries(response.headers)
+        present = {lower for _, lower, _ in entries}
         inside = entries is getattr(response.headers, "_list", None)
         for name, value in added:
-            if name in present:
+            raw = name.encode("latin-1")
+            if raw in present:
                 continue
             if inside:
-                raw = name.encode("latin-1")
                 entries.append((raw, raw, value.encode("latin-1")))
             else:
                 # Setting a name that is not there appends it and leaves all others, also double ones, in place.
