@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 from spend_middleware.call import new_call_id
@@ -34,3 +36,11 @@ def row(**columns: Any) -> dict[str, Any]:
         "request_tags": json.dumps(list(tags)),
     }
     return {**plain, **columns}
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait for what another thread or process brings about."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.005)

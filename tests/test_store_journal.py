@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_rows import row
+from ledger_rows import row, wait_until
 from spend_middleware.store import lane as lanes
 from spend_middleware.store.journal import MEMORY_ROWS, Journal
 from spend_middleware.store.lane import Lane
@@ -319,8 +319,7 @@ def test_a_hanging_disk_holds_nobody_up_and_keeps_the_order(tmp_path: Path) -> N
     assert lane.degraded
     assert lane.waiting() == 10
     journal.lock.release()
-    while lane.waiting():
-        pass
+    wait_until(lambda: not lane.waiting())
     assert [entry.values[0] for entry in journal.take(20)] == [f"{number}" for number in range(10)]
 
 
@@ -334,8 +333,7 @@ def test_the_lane_comes_back_when_the_disk_is_fast_again(
     body, values = encode_row(values_of(row()))
     lane.put(ROW, values[0], body, values)
     journal.lock.release()
-    while lane.degraded:
-        pass
+    wait_until(lambda: not lane.degraded)
     assert lane.put(ROW, values[0], body, values)
     assert len(journal.take(5)) == 2
 

@@ -109,7 +109,7 @@ def _postgres_url(url: URL) -> tuple[URL, str | None]:
         query.setdefault("sslmode", {"true": "require", "1": "require"}.get(mode, mode))
     url = url.set(drivername="postgresql+psycopg", query=query)
     if url.host and "%2f" in url.host.lower():  # libpq's spelling of a socket folder
-        url = url.set(host=None, query={**query, "host": unquote(url.host)})
+        url = url.set(host="", query={**query, "host": unquote(url.host)})
     return url, schema
 
 

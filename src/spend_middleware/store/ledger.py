@@ -10,7 +10,7 @@ from typing import Protocol
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from spend_middleware.errors import SchemaError
+from spend_middleware.errors import SpendError
 from spend_middleware.store.engine import Address, Database
 from spend_middleware.store.migrate import migrate
 from spend_middleware.store.postgres import PostgresTables
@@ -129,7 +129,7 @@ class Ledger:
 
 def is_refusal(error: Exception) -> bool:
     """Say whether a database refused what a row holds, so that trying again is no use."""
-    if isinstance(error, SchemaError):
+    if isinstance(error, SpendError):  # the schema or the settings, not the row
         return False
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
@@ -15,7 +15,7 @@ from spend_middleware.errors import SchemaError
 from spend_middleware.store.engine import Address, Database
 
 if TYPE_CHECKING:
-    from alembic.config import Config
+    from alembic.migration import MigrationContext
 
 logger = logging.getLogger("spend_middleware.store")
 
@@ -62,14 +62,16 @@ def sql_script(url: str, schema: str | None = None, since: str | None = None) ->
         schema: The PostgreSQL schema of our tables.
         since: The revision that the database is at; None for an empty database.
     """
-    from alembic import command
+    from alembic.migration import MigrationContext
 
     address = Address(url, schema)
-    config = _config(address)
     out = io.StringIO()
-    config.output_buffer = out
-    config.attributes["dialect"] = "sqlite" if address.is_sqlite else "postgresql"
-    command.upgrade(config, f"{since}:head" if since else "head", sql=True)
+    context = MigrationContext.configure(
+        dialect_name="sqlite" if address.is_sqlite else "postgresql",
+        opts={**_options(address), "as_sql": True, "output_buffer": out, "starting_rev": since},
+    )
+    with context.begin_transaction():
+        _run(context)
     return out.getvalue()
 
 
@@ -97,19 +99,28 @@ def _lock(connection: Connection, address: Address) -> None:
 
 
 def _upgrade(connection: Connection, address: Address) -> None:
-    from alembic import command
+    from alembic.migration import MigrationContext
 
     if address.schema:
         connection.execute(CreateSchema(address.schema, if_not_exists=True))
-    config = _config(address)
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    _run(MigrationContext.configure(connection, opts=_options(address)))
 
 
-def _config(address: Address) -> Config:
-    from alembic.config import Config
+def _options(address: Address) -> dict[str, Any]:
+    from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["schema"] = address.schema
-    return config
+    scripts = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    return {
+        "version_table": VERSION_TABLE,
+        "version_table_schema": address.schema,
+        "transactional_ddl": True,
+        "spend_schema": address.schema,
+        "fn": lambda revision, _context: scripts._upgrade_revs("head", revision),
+    }
+
+
+def _run(context: MigrationContext) -> None:
+    """Run what is due; without `alembic.op` and `alembic.context`, which a host's own migrations may be using."""
+    from alembic.operations import Operations
+
+    context.run_migrations(op=Operations(context))

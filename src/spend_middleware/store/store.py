@@ -125,14 +125,17 @@ class Store:
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
         """Write what waits, within a bound, and let go; what is not written stays in the journal. Idempotent."""
-        if not self._ready or self._pid != os.getpid():
+        if self._pid != os.getpid():
             return
-        if self._writer.running:
-            self._settle_provisional()
-            self.flush(timeout)
-            self._writer.stop(timeout)
-        self._journal.close()
-        if self._database is not None:
+        if self._ready:
+            if self._writer.running:
+                self._settle_provisional()
+                # A database that does not answer is not waited for: the journal has all that it misses.
+                if self.folder is None or not self._writer.failing:
+                    self.flush(timeout)
+                self._writer.stop(timeout)
+            self._journal.close()
+        if self._database is not None and not (self._ready and self._writer.alive):
             self._database.close()
 
     def _settle_provisional(self) -> None:

@@ -78,8 +78,8 @@ class Writer:
         self._looks = 0
         self._looked = 0
         self._hurry = 0
-        self._failing = False
-        self._adopting = False
+        self.failing = False
+        self._prepared = False
 
     # -- called from any thread
 
@@ -97,7 +97,12 @@ class Writer:
     @property
     def running(self) -> bool:
         """True while the thread runs."""
-        return self._thread is not None and self._thread.is_alive() and not self._stop.is_set()
+        return self.alive and not self._stop.is_set()
+
+    @property
+    def alive(self) -> bool:
+        """True until the thread has ended, which may be a while after it was told to."""
+        return self._thread is not None and self._thread.is_alive()
 
     def notice(self, waiting: int) -> None:
         """Tell the writer that rows wait; cheap while it is awake anyway."""
@@ -199,8 +204,8 @@ class Writer:
 
     def _drain(self) -> None:
         """Write all that waits in memory, then what waits in files alone."""
-        if not self._failing and not self._journal.database_takes_rows:
-            self._attempt([])  # nothing to write, but health shall know whether the database answers
+        if not self.failing and not self._journal.database_takes_rows:
+            self.write([])  # nothing to write, but health shall know whether the database answers
         while entries := self._journal.take(self._batch_size):
             self._in_flight = entries
             try:
@@ -209,7 +214,7 @@ class Writer:
                 self._journal.put_back(entries)
                 raise
             finally:
-                if self._failing:
+                if self.failing:
                     self._in_flight = ()
             self._journal.settle(entries)
             self._in_flight = ()
@@ -234,11 +239,9 @@ class Writer:
             from spend_middleware.store.recovery import adopt
 
             for owner in orphans(folder, self._journal.owner_path):
-                self._adopting = True
                 try:
                     self.recovered += adopt(owner, self.write, self._set_aside)
                 finally:
-                    self._adopting = False
                     owner.release()
         self._looked = asked
         self._made_progress()
@@ -262,7 +265,7 @@ class Writer:
             error = self._attempt(rows)
             if error is None:
                 return
-            if is_refusal(error) and rows:
+            if self._prepared and is_refusal(error) and rows:
                 if len(rows) == 1:
                     self._set_aside.row(rows[0], said(error))
                 else:
@@ -270,6 +273,7 @@ class Writer:
                     self.write(rows[:half])
                     self.write(rows[half:])
                 return
+            self._failed(error)
             self.retries += 1
             if self._stop.wait(pause * random.uniform(0.5, 1.5)):  # noqa: S311
                 raise Stopped
@@ -277,37 +281,31 @@ class Writer:
 
     def _attempt(self, rows: list[Values]) -> Exception | None:
         """Write rows once; return what went wrong."""
-        if self._stop.is_set() and self._failing:
+        if self._stop.is_set() and self.failing:
             raise Stopped
+        self._prepared = False
         try:
             ledger = self._make_ledger()
+            ledger.prepare()
+            self._prepared = True
             if rows:
                 self.written += ledger.write(rows)
-            else:
-                ledger.prepare()
         except Exception as error:
-            self._note(error)
             return error
-        if self._failing:
+        if self.failing:
             logger.warning("The database takes rows again.")
-        self._failing = False
+        self.failing = False
         self.last_error = None
         self._journal.database_takes_rows = True
         return None
-
-    def _note(self, error: Exception) -> None:
-        from spend_middleware.store.ledger import is_refusal
-
-        if not is_refusal(error):
-            self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         from spend_middleware.store.ledger import said
 
         self.last_error = said(error)
         self._journal.database_takes_rows = False
-        if not self._failing:
-            self._failing = True
+        if not self.failing:
+            self.failing = True
             kept = "in memory" if self._journal.folder is None else f"in the journal ({self._journal.folder})"
             logger.error(
                 "The database cannot be written to: %s. Calls are kept %s meanwhile.", self.last_error, kept

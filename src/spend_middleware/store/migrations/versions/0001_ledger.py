@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0001"
 down_revision = None
@@ -56,15 +56,15 @@ def small(column: str) -> sa.Column[int]:
     return sa.Column(column, sa.SmallInteger, nullable=False)
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Make the tables."""
-    schema = op.get_context().opts.get("spend_schema")
-    _rows(schema)
-    _tags(schema)
-    _wide(schema)
-    _customers(schema)
-    _narrow(schema)
-    _adjustments(schema)
+    schema = op.migration_context.opts.get("spend_schema")
+    _rows(op, schema)
+    _tags(op, schema)
+    _wide(op, schema)
+    _customers(op, schema)
+    _narrow(op, schema)
+    _adjustments(op, schema)
     meta = op.create_table(
         "spend_meta",
         *names("name", "value"),
@@ -75,7 +75,7 @@ def upgrade() -> None:
     op.bulk_insert(meta, [{"name": "zones", "value": "[]"}])
 
 
-def _rows(schema: str | None) -> None:
+def _rows(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_logs",
         sa.Column("id", Name, primary_key=True),
@@ -123,7 +123,7 @@ def _rows(schema: str | None) -> None:
         )
 
 
-def _tags(schema: str | None) -> None:
+def _tags(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_log_tags",
         *names("tag"),
@@ -136,13 +136,14 @@ def _tags(schema: str | None) -> None:
     op.create_index("spend_log_tags_log", "spend_log_tags", ["log_id"], schema=schema)
 
 
-def _wide(schema: str | None) -> None:
+# Keys stand before values: SQLite's integrity_check takes other tables WITHOUT ROWID for damaged (seen in 3.40).
+def _wide(op: Operations, schema: str | None) -> None:
     key = ("api_key", "model", "team_id", "user_id", "organization_id", "model_group", "provider", "endpoint")
     op.create_table(
         "spend_daily",
-        *counts(*SUMS),
         *names("zone", "day", *key),
         small("slot"),
+        *counts(*SUMS),
         sa.PrimaryKeyConstraint("zone", "day", *key, "slot"),
         schema=schema,
     )
@@ -155,13 +156,13 @@ def _wide(schema: str | None) -> None:
         op.create_index(f"spend_daily_{index}", "spend_daily", [column, "zone", "day"], schema=schema)
 
 
-def _customers(schema: str | None) -> None:
+def _customers(op: Operations, schema: str | None) -> None:
     key = ("zone", "day", "end_user", "api_key", "model", "team_id")
     op.create_table(
         "spend_customer_daily",
-        *counts(*SUMS),
         *names(*key),
         small("slot"),
+        *counts(*SUMS),
         sa.PrimaryKeyConstraint(*key, "slot"),
         schema=schema,
         sqlite_with_rowid=False,
@@ -171,12 +172,12 @@ def _customers(schema: str | None) -> None:
     )
 
 
-def _narrow(schema: str | None) -> None:
+def _narrow(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_name_daily",
-        *counts(*SUMS),
         *names("kind", "zone", "day", "name"),
         small("slot"),
+        *counts(*SUMS),
         sa.PrimaryKeyConstraint("kind", "zone", "day", "name", "slot"),
         schema=schema,
         sqlite_with_rowid=False,
@@ -186,16 +187,16 @@ def _narrow(schema: str | None) -> None:
     )
     op.create_table(
         "spend_name_totals",
-        *counts(*SUMS),
         *names("kind", "name"),
         small("slot"),
+        *counts(*SUMS),
         sa.PrimaryKeyConstraint("kind", "name", "slot"),
         schema=schema,
         sqlite_with_rowid=False,
     )
 
 
-def _adjustments(schema: str | None) -> None:
+def _adjustments(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_adjustments",
         sa.Column("id", Name, primary_key=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "0002"
 down_revision = "0001"
@@ -51,17 +51,17 @@ def limited() -> list[sa.Column[Any]]:
     ]
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     """Make the tables."""
-    schema = op.get_context().opts.get("spend_schema")
-    _keys(schema)
-    _teams(schema)
-    _users(schema)
-    _customers(schema)
-    _budgets(schema)
-    _tags(schema)
-    _organizations(schema)
-    _memberships(schema)
+    schema = op.migration_context.opts.get("spend_schema")
+    _keys(op, schema)
+    _teams(op, schema)
+    _users(op, schema)
+    _customers(op, schema)
+    _budgets(op, schema)
+    _tags(op, schema)
+    _organizations(op, schema)
+    _memberships(op, schema)
     op.create_table(
         "spend_config",
         *names("name"),
@@ -72,7 +72,7 @@ def upgrade() -> None:
     )
 
 
-def _keys(schema: str | None) -> None:
+def _keys(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_keys",
         *names("token"),
@@ -92,7 +92,7 @@ def _keys(schema: str | None) -> None:
     op.create_index("spend_keys_team", "spend_keys", ["team_id"], schema=schema)
 
 
-def _teams(schema: str | None) -> None:
+def _teams(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_teams",
         *names("team_id"),
@@ -109,7 +109,7 @@ def _teams(schema: str | None) -> None:
     op.create_index("spend_teams_organization", "spend_teams", ["organization_id"], schema=schema)
 
 
-def _users(schema: str | None) -> None:
+def _users(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_users",
         *names("user_id"),
@@ -123,7 +123,7 @@ def _users(schema: str | None) -> None:
     op.create_index("spend_users_email", "spend_users", ["user_email"], schema=schema)
 
 
-def _customers(schema: str | None) -> None:
+def _customers(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_end_users",
         *names("user_id"),
@@ -136,7 +136,7 @@ def _customers(schema: str | None) -> None:
     )
 
 
-def _budgets(schema: str | None) -> None:
+def _budgets(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_budgets",
         *names("budget_id"),
@@ -150,7 +150,7 @@ def _budgets(schema: str | None) -> None:
     )
 
 
-def _tags(schema: str | None) -> None:
+def _tags(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_tags",
         *names("tag_name"),
@@ -162,7 +162,7 @@ def _tags(schema: str | None) -> None:
     )
 
 
-def _organizations(schema: str | None) -> None:
+def _organizations(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_organizations",
         *names("organization_id"),
@@ -174,7 +174,7 @@ def _organizations(schema: str | None) -> None:
     )
 
 
-def _memberships(schema: str | None) -> None:
+def _memberships(op: Operations, schema: str | None) -> None:
     op.create_table(
         "spend_memberships",
         *names("kind", "group_id", "user_id"),

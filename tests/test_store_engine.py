@@ -1,0 +1,298 @@
+"""Database URLs of every spelling, PRAGMAs, drivers, and databases that cannot be reached."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, text
+
+import databases
+from ledger_rows import row, wait_until
+from spend_middleware.errors import ConfigurationError, MissingDependencyError, SchemaError
+from spend_middleware.settings import Settings
+from spend_middleware.store.engine import Address, Database, make_engine
+from spend_middleware.store.places import database_key, journal_folder
+from spend_middleware.store.store import Store
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.mark.parametrize(
+    ("written", "understood", "schema"),
+    [
+        ("sqlite:///a.db", "sqlite:///a.db", None),
+        ("sqlite:////var/a.db", "sqlite:////var/a.db", None),
+        ("sqlite+aiosqlite:///a.db", "sqlite:///a.db", None),
+        ("sqlite://", "sqlite://", None),
+        ("postgres://u@h/d", "postgresql+psycopg://u@h/d", None),
+        ("postgresql://u@h:6432/d", "postgresql+psycopg://u@h:6432/d", None),
+        ("postgresql+psycopg://u@h/d", "postgresql+psycopg://u@h/d", None),
+        ("postgresql+psycopg2://u@h/d", "postgresql+psycopg://u@h/d", None),
+        ("postgresql+asyncpg://u@h/d?ssl=require", "postgresql+psycopg://u@h/d?sslmode=require", None),
+        ("postgresql://u@h/d?sslmode=verify-full&sslrootcert=/ca", None, None),
+        ("postgresql:///d?host=/var/run/postgresql", None, None),
+        (
+            "postgresql://u@%2Fvar%2Frun%2Fpostgresql/d",
+            "postgresql+psycopg://u@/d?host=/var/run/postgresql",
+            None,
+        ),
+        (
+            "postgresql://u@h/d?schema=llm&connection_limit=5&pgbouncer=true",
+            "postgresql+psycopg://u@h/d",
+            "llm",
+        ),
+    ],
+)
+def test_every_spelling_of_a_url_is_understood(
+    written: str, understood: str | None, schema: str | None
+) -> None:
+    address = Address(written)
+    expected = understood or written.replace("postgresql:", "postgresql+psycopg:")
+    assert (parts(address.url), address.schema) == (parts(Address(expected).url), schema)
+
+
+def parts(url: URL) -> tuple[object, ...]:
+    return url.drivername, url.username, url.host or None, url.port, url.database, dict(url.query)
+
+
+@pytest.mark.parametrize("wrong", ["", "nonsense", "mysql://u@h/d", "mongodb://h/d"])
+def test_a_url_that_cannot_be_used_is_named_with_the_remedy(wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"sqlite:///file\.db"):
+        Address(wrong)
+
+
+def test_a_password_is_never_shown() -> None:
+    assert "secret" not in str(Address("postgresql://u:secret@h/d"))
+
+
+def test_a_missing_driver_names_the_command_that_installs_it() -> None:
+    script = "import sys; sys.modules['psycopg'] = None\nfrom spend_middleware.store.engine import Address, make_engine\n"
+    script += (
+        "try:\n    make_engine(Address('postgresql://h/d'))\nexcept ImportError as error:\n    print(error)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "pip install 'spend-middleware[postgres]'" in found.stdout
+    assert issubclass(MissingDependencyError, ImportError)
+
+
+def test_importing_and_starting_needs_no_sqlalchemy_on_the_hosts_path() -> None:
+    script = (
+        "import sys\nfrom spend_middleware.store.store import Store\nassert 'sqlalchemy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_sqlite_is_prepared_for_many_readers_and_writers(tmp_path: Path) -> None:
+    engine = make_engine(Address(f"sqlite:///{tmp_path}/new/folder/spend.db"))
+    with engine.connect() as connection:
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "busy_timeout")
+        ]
+    engine.dispose()
+    assert found == ["wal", 1, 10000]
+
+
+def test_a_database_in_memory_is_shared_by_all_threads_of_a_store(settings_for: MakeSettings) -> None:
+    store, other = Store(settings_for("sqlite://")), Store(settings_for("sqlite://"))
+    store.append(row())
+    other.append(row())
+    assert (store.flush(10), other.flush(10)) == (0, 0)
+    with store.engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM spend_logs")).scalar() == 1
+    health = store.health()
+    assert (health["journal"], health["journal_bytes"]) == (None, 0)
+    store.close()
+    other.close()
+
+
+def test_each_database_has_a_journal_folder_of_its_own(tmp_path: Path, settings_for: MakeSettings) -> None:
+    beside = Settings(database_url=f"sqlite:///{tmp_path}/spend.db")
+    assert journal_folder(beside) == tmp_path / "spend.db.journal"
+    named = {
+        journal_folder(settings_for(url, **more))
+        for url, more in (
+            ("sqlite:///a.db", {}),
+            ("sqlite:///b.db", {}),
+            ("postgresql://h/d", {}),
+            ("postgresql://h/e", {}),
+            ("postgresql://h/d", {"database_schema": "s"}),
+        )
+    }
+    assert len(named) == 5
+
+
+def test_the_name_of_a_database_knows_no_credential(settings_for: MakeSettings) -> None:
+    one = database_key(settings_for("postgresql://u:old@h/d"))
+    assert one == database_key(settings_for("postgresql://u:new@h:5432/d"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://nobody@127.0.0.1:1/nothing",
+        "postgresql://u@no-such-host.invalid/d",
+        "sqlite:////proc/no/such/place/spend.db",
+        "mysql://u@h/d",
+    ],
+)
+def test_a_database_that_cannot_be_reached_costs_one_line_and_no_call(
+    url: str, settings_for: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(settings_for(url))
+    with caplog.at_level(logging.WARNING, "spend_middleware.store"):
+        for _ in range(10):
+            store.append(row())
+        wait_until(lambda: store.health()["retries"] >= 2)
+    assert store.pending() == 10
+    health = store.health()
+    assert (health["database_reachable"], health["refused"]) == (False, 0)
+    assert health["last_error"]
+    assert len([line for line in caplog.messages if "cannot be written to" in line]) == 1
+    store.close()
+
+
+def test_a_wrong_password_is_said_without_the_password(settings_for: MakeSettings) -> None:
+    server = databases.server_url()
+    head, _, tail = server.rpartition("@")
+    user = head.split("//")[1].split(":")[0]
+    store = Store(settings_for(f"postgresql://{user}-unknown:hunter2@{tail}"))
+    store.append(row())
+    wait_until(lambda: store.health()["last_error"])
+    assert "hunter2" not in store.health()["last_error"]
+    store.close()
+
+
+def test_tables_may_live_in_a_schema_of_their_own(settings_for: MakeSettings) -> None:
+    with databases.postgres_url() as url:
+        schema = url.rpartition("search_path%3D")[2]
+        store = Store(settings_for(databases.server_url(), database_schema=schema))
+        store.append(row(tags=["t"]))
+        assert store.flush(10) == 0
+        with store.engine.connect() as connection:
+            tables = connection.execute(
+                text("SELECT count(*) FROM information_schema.tables WHERE table_schema = :schema"),
+                {"schema": schema},
+            ).scalar_one()
+            assert tables >= 9
+            assert connection.execute(text(f"SELECT count(*) FROM {schema}.spend_log_tags")).scalar() == 1
+        store.close()
+
+
+def test_hosts_never_see_our_tables() -> None:
+    from sqlmodel import SQLModel
+
+    from spend_middleware.store.tables import SpendLog, SpendModel
+
+    assert not [name for name in SQLModel.metadata.tables if name.startswith("spend_")]
+    assert SpendLog.metadata is SpendModel.metadata
+
+
+def test_a_newer_schema_is_refused_and_the_calls_wait_in_the_journal(
+    database_url: str, settings_for: MakeSettings
+) -> None:
+    store = Store(settings_for(database_url))
+    with store.write_engine.begin() as connection:
+        connection.execute(text("UPDATE spend_schema_version SET version_num = '9999'"))
+    store.close()
+    later = Store(settings_for(database_url))
+    later.append(row())
+    with pytest.raises(SchemaError, match="newer spend-middleware"):
+        _ = later.engine
+    assert later.flush(0.1) == 1
+    later.close()
+
+
+def test_a_schema_that_nobody_may_make_is_said_with_the_remedy(
+    database_url: str, settings_for: MakeSettings
+) -> None:
+    store = Store(settings_for(database_url, auto_migrate=False))
+    with pytest.raises(SchemaError, match="sql_script"):
+        _ = store.engine
+    store.close()
+
+
+def test_sqlite_that_another_process_has_locked_is_waited_for(
+    tmp_path: Path, settings_for: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spend_middleware.store.engine.BUSY_SECONDS", 0.05)
+    url = f"sqlite:///{tmp_path}/spend.db"
+    store = Store(settings_for(url))
+    store.append(row())
+    assert store.flush(10) == 0
+    other = Database(Address(url))
+    with other.writing.begin():
+        for _ in range(100):
+            store.append(row())
+        wait_until(lambda: store.health()["retries"] >= 1)
+        assert store.flush(0) == 100
+    assert store.flush(10) == 0
+    assert store.health()["set_aside"] == 0
+    store.close()
+
+
+def test_a_postgres_that_stops_and_starts_again_gets_every_call(settings_for: MakeSettings) -> None:
+    cluster = databases.Cluster()
+    store = Store(settings_for(cluster.url))
+    store.append(row())
+    assert store.flush(10) == 0
+    cluster.stop(3)  # SIGQUIT: as after a crash
+    for _ in range(100):
+        store.append(row())
+    wait_until(lambda: store.health()["retries"] >= 2)
+    assert store.pending() == 100
+    starting = threading.Thread(target=cluster.start)
+    starting.start()
+    starting.join()
+    assert store.flush(30) == 0
+    with store.engine.connect() as connection:
+        assert (
+            connection.execute(
+                text("SELECT sum(requests) FROM spend_name_totals WHERE kind = 'total'")
+            ).scalar()
+            == 101
+        )
+    store.close()
+    cluster.remove()
+
+
+def test_a_full_disk_under_the_database_is_waited_out(tmp_path: Path) -> None:
+    script = f"""
+import resource, sys
+sys.path[:0] = ["tests"]
+from ledger_rows import row, wait_until
+from sqlalchemy import text
+from spend_middleware.settings import Settings
+from spend_middleware.store.store import Store
+store = Store(Settings(database_url="sqlite:///{tmp_path}/spend.db", batch_seconds=0.01))
+store.append(row())
+assert store.flush(20) == 0
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+for _ in range(400):
+    store.append(row(metadata="x" * 2000))
+wait_until(lambda: store.health()["retries"] >= 2)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert store.flush(20) == 0
+with store.engine.connect() as connection:
+    count = connection.execute(text("SELECT count(*) FROM spend_logs")).scalar()
+    check = connection.execute(text("PRAGMA integrity_check")).scalar()
+    total = connection.execute(text("SELECT requests FROM spend_name_totals WHERE kind = 'total'")).scalar()
+health = store.health()
+print(count + health["refused"], total == count, check, health["set_aside"])
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ},
+    )
+    assert found.stdout.split() == ["401", "True", "ok", "0"], found.stderr
