@@ -19,7 +19,9 @@ _SECONDS_END = 10**11  # a later moment than this is meant in milliseconds
 def asked_model(route: Route, sent: Sent) -> str | None:
     """Return the model that was asked for: of the path, else of the body."""
     content = sent.content or {}
-    return route.model or string(content.get("model")) or string(content.get("model_id"))
+    named = route.model or string(content.get("model")) or string(content.get("model_id"))
+    # docs.mistral.ai, "Agents": an agent is asked in place of a model.
+    return named or string(content.get("agent_id"))
 
 
 def error_word(content: Any) -> str | None:

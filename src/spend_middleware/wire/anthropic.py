@@ -100,9 +100,7 @@ def _of_pass(
         hour + count(lifetimes.get("ephemeral_5m_input_tokens")),
     )
     tools = mapping(usage.get("server_tool_use"))
-    thinking = max(
-        count(mapping(part.get("output_tokens_details")).get("thinking_tokens")) for part in (counts, usage)
-    )
+    thinking = _thinking(usage) if counts is usage else max(_thinking(counts), _thinking(usage))
     return Usage(
         input_tokens=count(counts.get("input_tokens")) + read + written,
         output_tokens=count(counts.get("output_tokens")),
@@ -113,9 +111,20 @@ def _of_pass(
         # https://docs.anthropic.com/en/docs/agents-and-tools/tool-use/web-search-tool#usage-and-pricing
         units=units_of(**{Unit.WEB_SEARCHES: tools.get("web_search_requests")}) if tools else {},
         # https://docs.anthropic.com/en/docs/build-with-claude/data-residency and .../fast-mode
-        traits=traits_of(inference_geo=usage.get("inference_geo"), speed=usage.get("speed")),
+        traits=_traits(usage),
         passes=passes,
     )
+
+
+def _thinking(counts: Mapping[str, Any]) -> int:
+    details = counts.get("output_tokens_details")
+    return count(mapping(details).get("thinking_tokens")) if details else 0
+
+
+def _traits(usage: Mapping[str, Any]) -> Mapping[str, str]:
+    if "inference_geo" in usage or "speed" in usage:
+        return traits_of(inference_geo=usage.get("inference_geo"), speed=usage.get("speed"))
+    return {}
 
 
 def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
