@@ -175,3 +175,25 @@ def test_traffic_that_is_no_llm_call_is_left_alone(spend: Spend, library: Any) -
     answer = send(spend, library, {"json": {"ok": True}}, url="https://api.example.org/v1/orders")
     assert not [name for name in answer.headers if name.startswith("x-litellm")]
     assert rows(spend) == []
+
+
+def test_what_only_looks_like_an_llm_call_leaves_as_it_is(spend: Spend, library: Any) -> None:
+    body = json.dumps({"metadata": {"tags": ["its own"]}, "user": "x"}).encode()
+    seen: list[tuple[bytes, str | None]] = []
+
+    def respond(request: Any) -> Any:
+        seen.append((request.content, request.headers.get("x-litellm-tags")))
+        return library.Response(200, json={"key": "sk-new"})
+
+    answer = send(
+        spend,
+        library,
+        respond,
+        url="https://keys.example.org/key/generate",
+        asked=body,
+        headers={"x-litellm-tags": "kept", "content-type": "application/json"},
+    )
+    assert seen == [(body, "kept")]
+    assert answer.json() == {"key": "sk-new"}
+    assert not [name for name in answer.headers if name.startswith("x-litellm")]
+    assert rows(spend) == []

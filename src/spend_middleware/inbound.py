@@ -13,6 +13,7 @@ from spend_middleware.attribution import (
     clean_metadata,
     clean_name,
     clean_tags,
+    current_scope,
     merge,
     presented_key,
 )
@@ -62,14 +63,16 @@ class InboundScope(Scope):
     def __init__(self, resolve: Callable[[], Attribution]) -> None:
         self._attribution: Attribution | None = None
         self._resolve = resolve
-        super().__init__(NOBODY, request_id=new_call_id())
+        # An application that is called in-process, as in tests or behind another, may stand inside a tagged block.
+        super().__init__(NOBODY, current_scope.get(), request_id=new_call_id())
         self._attribution = None
 
     @property
     def attribution(self) -> Attribution:
         """Who the request is for."""
         if self._attribution is None:
-            self._attribution = self._resolve()
+            said = self._resolve()
+            self._attribution = said if self.parent is None else merge(said, self.parent.attribution)
         return self._attribution
 
     @attribution.setter

@@ -124,15 +124,17 @@ class Recorder:
             self._telemetry.context(),
             _attempt(headers),
         )
-        exchange.drop_headers = request.headers_to_drop(headers, route)
-        if content is not None and exchange.request_body:
+        # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
+        if route.certain:
+            exchange.drop_headers = request.headers_to_drop(headers, route)
+        if route.certain and content is not None and exchange.request_body:
             self._rewrite(exchange, content, route)
         if scope is not None:
             scope.open()
         if self._gate is not None:
             exchange.answer = self._gate(attribution, route, content or {})
             opened.refused = exchange.answer is not None
-        if self._settings.journal_marks and not route.follow_up:
+        if self._settings.journal_marks and route.certain and not route.follow_up:
             self._ledger.mark(exchange.call_id, self._started(exchange, route, content or {}, opened))
 
     def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:

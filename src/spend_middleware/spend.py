@@ -116,9 +116,12 @@ class Spend:
 
             with self._lock:
                 if self._directory is None:
-                    self._directory = Directory(
+                    directory = Directory(
                         self.store.engine, self.store.reports, ZoneInfo(self.settings.timezone)
                     )
+                    # Discounts and margins that a route has set count in every worker that hears of them.
+                    directory.on_change(lambda: self.prices.adjust_by(*directory.cost_config(self.settings)))
+                    self._directory = directory
         return self._directory
 
     @property
