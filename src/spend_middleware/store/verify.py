@@ -97,7 +97,8 @@ def verify(ledger: Ledger, reader: Reader, *, repair: bool = False) -> Verificat
     """
     found = Verification()
     with reader.reading() as connection:
-        zones = sorted(rolled_zones(connection))
+        # UTC first: its days mend the tags, which the days of every other zone count on.
+        zones = sorted(rolled_zones(connection), key=lambda zone: (zone != UTC_ZONE, zone))
         days = {zone: _days(connection, zone) for zone in zones}
         kept = rows_since(connection)
     for zone in zones:
