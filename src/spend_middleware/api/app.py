@@ -49,6 +49,7 @@ FAMILIES = (
     "budgets",
     "tags",
     "organizations",
+    "cost_config",
 )
 
 

@@ -366,3 +366,10 @@ class CostConfig(Answer):
     """A shared setting of prices: provider -> value."""
 
     values: dict[str, Any]
+
+
+class CostConfigSet(CostConfig):
+    """The same after it was set."""
+
+    message: str
+    status: str

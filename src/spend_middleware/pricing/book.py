@@ -18,10 +18,16 @@ from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
 from spend_middleware.pricing.layers import Layers
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates, check_fields, is_price_field
-from spend_middleware.pricing.table import PriceTable
+from spend_middleware.pricing.table import FOREVER, PriceTable
 from spend_middleware.pricing.tokens import token_charges
 
 _MOST_CACHED = 8192
+_FREE = {
+    "litellm_provider": "openrouter",
+    "mode": "chat",
+    "input_cost_per_token": 0,
+    "output_cost_per_token": 0,
+}
 
 
 class PriceBook:
@@ -74,6 +80,23 @@ class PriceBook:
             for model, fields in checked.items():
                 own[model] = {**own.get(model, {}), **fields}
             self._layers = Layers(before.table, before.version, own, before.fetched, before.fetched_at)
+
+    def adjust_by(self, discounts: Mapping[str, Any], margins: Mapping[str, Any]) -> None:
+        """Let other discounts and margins count from now on.
+
+        Raises:
+            PriceError: A share is not usable; then the ones so far go on counting.
+        """
+        self._adjustments = adjust.Adjustments(discounts, margins)
+
+    @staticmethod
+    def check_adjustments(discounts: Mapping[str, Any], margins: Mapping[str, Any]) -> None:
+        """Refuse discounts and margins that cannot be used.
+
+        Raises:
+            PriceError: A share is not usable.
+        """
+        adjust.Adjustments(discounts, margins)
 
     def load_map(self, location: str | Path) -> None:
         """Let a whole price map in LiteLLM's format count from now on; prices of your own stay before it.
@@ -185,6 +208,10 @@ class PriceBook:
                 return layers.row(key, query.at)
         if query.operation.startswith(("image", "aimage")):
             return self._keyed(layers, query)
+        # OpenRouter's own suffix for the variants that cost nothing (https://openrouter.ai/docs/model-variants, "Free").
+        free = next((m for m in query.models if m.endswith(":free")), None)
+        if free and query.provider == "openrouter":
+            return Rates(f"openrouter/{free}", _FREE), -FOREVER, FOREVER
         return None
 
     def _keyed(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
 from spend_middleware.call import from_pico
+from spend_middleware.settings import Settings
 from spend_middleware.store.engine import WRITES
 from spend_middleware.store.entities import (
     Limited,
@@ -37,6 +38,8 @@ ENTITIES: Final = "entities"
 """The name of the counter that every write moves."""
 
 ALLOWED_IPS: Final = "allowed_ips"
+COST_DISCOUNTS: Final = "cost_discount_config"
+COST_MARGINS: Final = "cost_margin_config"
 
 _MANY: Final = 500
 """Values in one IN list: below the variable limit of every SQLite."""
@@ -295,6 +298,20 @@ class Directory:
         """Set a shared setting."""
         with self.write() as desk:
             _put_config(desk, name, value)
+        self.cache.tell()
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call a function now, and whenever this worker hears of a write, its own or another's."""
+        self.cache.listeners.append(listener)
+        self.cache.tell()
+
+    def cost_config(self, settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return discounts and margins: those that were set by a route, else those of the settings."""
+        discounts, margins = self.config(COST_DISCOUNTS), self.config(COST_MARGINS)
+        return (
+            dict(settings.cost_discount_config) if discounts is None else discounts,
+            dict(settings.cost_margin_config) if margins is None else margins,
+        )
 
     def allowed_ips(self) -> Sequence[str]:
         """Return the addresses and networks that may call; empty when everybody may."""

@@ -104,6 +104,7 @@ class KeyCache:
         self._size = size
         self._clock = clock
         self._version = -1
+        self.listeners: list[Callable[[], None]] = []
         self._reborn()
         _living.add(self)
 
@@ -219,12 +220,23 @@ class KeyCache:
                 self._failed = self._clock()
                 return False
             with self._lock:
-                if version != self._version:
+                moved = version != self._version
+                if moved:
                     self._forget()
                     self._version = version
                 self._checked = now
             self._follow()
-            return True
+        if moved:
+            self.tell()
+        return True
+
+    def tell(self) -> None:
+        """Tell the listeners that something was written."""
+        for listener in self.listeners:
+            try:
+                listener()
+            except Exception:
+                log.exception("What was written could not be taken over.")
 
     def _follow(self) -> None:
         if self._thread is None and not self._closed:
