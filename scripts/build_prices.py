@@ -29,8 +29,9 @@ Row = dict[str, Any]
 OUT = Path(__file__).parents[1] / "src" / "spend_middleware" / "pricing" / "data" / "prices.json.gz"
 MAP_NAME = "model_prices_and_context_window_backup.json"
 
-# (version, day on PyPI): about one release in two weeks, every version that other price work refers to among them.
+# (version, day on PyPI): about one release in two weeks for a year, and two older ones for models that are retired now.
 RELEASES = (
+    ("1.61.0", "2025-02-11"), ("1.72.0", "2025-06-01"),
     ("1.79.1", "2025-11-01"), ("1.80.0", "2025-11-16"), ("1.80.8", "2025-12-07"), ("1.80.15", "2026-01-11"),
     ("1.81.3", "2026-01-25"), ("1.81.14", "2026-02-22"), ("1.82.0", "2026-03-01"), ("1.82.2", "2026-03-13"),
     ("1.83.0", "2026-03-31"), ("1.83.7", "2026-04-13"), ("1.83.14", "2026-04-26"), ("1.84.0", "2026-05-14"),
