@@ -112,6 +112,28 @@ def token_usage(
             units=units or {},
             traits=traits or {},
         )
+    return _detailed(
+        usage,
+        into,
+        out,
+        (tokens_in, tokens_out, total),
+        cached=cached,
+        units=units or {},
+        traits=traits or {},
+    )
+
+
+def _detailed(
+    usage: Mapping[str, Any],
+    into: Mapping[str, Any],
+    out: Mapping[str, Any],
+    sums: tuple[int, int, int | None],
+    *,
+    cached: Any,
+    units: Mapping[str, Any],
+    traits: Mapping[str, str],
+) -> Usage:
+    tokens_in, tokens_out, total = sums
     reasoning = count(out.get("reasoning_tokens"))
     # xAI chat and its batches leave reasoning out of the completion; their own total shows it. Nobody else's does.
     # https://docs.x.ai/docs/guides/reasoning
@@ -121,7 +143,7 @@ def token_usage(
     audio = count(into.get("audio_tokens"))
     # https://docs.mistral.ai/capabilities/audio : audio is billed by the minute, and its tokens stand beside the
     # prompt, not inside it.
-    seconds = None if plain else amount(usage.get("prompt_audio_seconds"))
+    seconds = amount(usage.get("prompt_audio_seconds"))
     if seconds and total == tokens_in + tokens_out + audio:
         audio, total = 0, total - audio
     hit = mapping(into.get("cached_tokens_details"))
@@ -144,8 +166,8 @@ def token_usage(
         output_image_tokens=count(out.get("image_tokens")),
         output_video_tokens=count(out.get("video_tokens")),
         total_tokens=total,
-        units={**_units(usage, into, seconds), **(units or {})},
-        traits=(traits or {}) if plain else _traits(usage, traits),
+        units={**_units(usage, into, seconds), **units},
+        traits=_traits(usage, traits),
     )
 
 
@@ -205,9 +227,7 @@ def _units(
     return units
 
 
-def _traits(usage: Mapping[str, Any], traits: Mapping[str, str] | None) -> Mapping[str, str]:
+def _traits(usage: Mapping[str, Any], traits: Mapping[str, str]) -> Mapping[str, str]:
     # https://docs.perplexity.ai/getting-started/pricing : the request fee goes by the size that was used.
     size = usage.get("search_context_size")
-    if isinstance(size, str) and len(size) <= 16:
-        return {"search_context_size": size, **(traits or {})}
-    return traits or {}
+    return {"search_context_size": size, **traits} if isinstance(size, str) and len(size) <= 16 else traits
