@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from spend_middleware.call import Unit
+from spend_middleware.wire import READERS, Received, Route, Sent
 from wire_reads import events, read, tokens
 
 SSE = {"content-type": "text/event-stream"}
@@ -337,3 +338,16 @@ def test_nova_reel_is_billed_as_ordered(config: dict[str, Any], seconds: int, re
     assert reading.usage.units[Unit.OUTPUT_VIDEO_SECONDS] == seconds
     assert reading.usage.traits.get("resolution") == resolution
     assert reading.request_model == "amazon.nova-reel-v1:1"
+
+
+def test_on_an_unknown_host_only_an_llms_video_is_a_video() -> None:
+    route = Route(
+        provider="custom_openai",
+        operation="video_generation",
+        wire_format="openai.videos",
+        follow_up=True,
+        certain=False,
+    )
+    for kind, billable in (("video", True), ("asset", False)):
+        body = b'{"id": "v1", "object": "%s", "status": "completed", "seconds": "4"}' % kind.encode()
+        assert READERS["openai.videos"](route, Sent(), Received(status=200, body=body)).billable == billable

@@ -43,6 +43,9 @@ def read_videos(route: Route, sent: Sent, received: Received) -> Reading:
         created_at=moment(content.get("created_at")),
         once_key=once(route.provider, "video", identity),
     )
+    if not route.certain and content.get("object") != "video":
+        # Other services list videos under the same path.
+        return Reading(billable=False)
     if status in _DONE:
         reading.usage = _video_usage(sent.content or {}, content)
         reading.raw_usage = reported(usage)
