@@ -21,6 +21,7 @@ _REFUSALS = {
     "403": "This address, or this caller, is not allowed here.",
     "404": "What was asked for by name is not known.",
 }
+_TAKEN = "Something of this name exists already."
 _OPEN = (Permission.PUBLIC, Permission.DOCS)
 
 
@@ -66,7 +67,8 @@ def _complete(operation: dict[str, Any], permission: Permission) -> None:
     if permission in _OPEN:
         return
     operation["security"] = _SECURITY
-    for status, description in _REFUSALS.items():
+    refusals = _REFUSALS if "requestBody" not in operation else {**_REFUSALS, "409": _TAKEN}
+    for status, description in refusals.items():
         operation["responses"].setdefault(status, _refusal(description))
 
 
