@@ -179,7 +179,7 @@ def test_whatever_happens_in_whatever_order_rows_and_rollups_agree(
     tmp_path: Path, settings_for: MakeSettings, calls: list[tuple[str, int, int | None, str]]
 ) -> None:
     folder = tmp_path / os.urandom(8).hex()
-    knobs = {
+    knobs: dict[str, Any] = {
         "database_url": f"sqlite:///{folder}/spend.db",
         "journal_dir": folder / "journal",
         "batch_seconds": 0.001,

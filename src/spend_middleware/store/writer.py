@@ -26,6 +26,9 @@ LONGEST_PAUSE = 5.0
 LOOK_SECONDS = 2.0
 """How often the writer looks for what dead processes left."""
 
+CHORE_SECONDS = 600.0
+"""How often the writer does what is rarely due, such as deleting old rows."""
+
 
 class Stopped(Exception):
     """The writer was told to stop before its rows could be written; they stay in the journal."""
@@ -41,6 +44,7 @@ class Writer:
         batch_size: Rows a transaction, at most.
         batch_seconds: How long a row waits for others, at most.
         sync_seconds: How often the journal is forced to disk; None never.
+        chores: What is to be done now and then, while no rows wait.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Writer:
         batch_size: int = 500,
         batch_seconds: float = 0.2,
         sync_seconds: float | None = None,
+        chores: Callable[[], object] | None = None,
     ) -> None:
         self._journal = journal
         self._make_ledger = make_ledger
@@ -59,6 +64,7 @@ class Writer:
         self._batch_size = batch_size
         self._batch_seconds = batch_seconds
         self._sync_seconds = sync_seconds
+        self._chores = chores
         self.reset()
 
     def reset(self) -> None:
@@ -172,6 +178,7 @@ class Writer:
 
     def _run(self, pid: int) -> None:
         looked_at = synced_at = 0.0
+        chores_at = time.monotonic()
         self._wake.set()
         while not self._stop.is_set() and os.getpid() == pid:
             now = time.monotonic()
@@ -183,6 +190,9 @@ class Writer:
                     synced_at = now
                     self._journal.force()
                 self._drain()
+                if self._chores is not None and now - chores_at >= CHORE_SECONDS:
+                    chores_at = now
+                    self._chores()
             except Stopped:
                 return
             except Exception as error:
