@@ -115,7 +115,7 @@ def _recognise(method: str, host: str, path: str, rules: Rules) -> Route | None:
     path = re.sub(r"/{2,}", "/", path.partition("?")[0])
     if len(path) > 1:
         path = path.rstrip("/")
-    name, _, _port = host.rpartition(":") if re.search(r":\d+$", host) else (host, "", "")
+    name = _name_of(host)
     provider = _by_rule(host, name, path, rules)
     if provider is not None:
         return _by_provider(provider, method, name, path)
@@ -125,6 +125,16 @@ def _recognise(method: str, host: str, path: str, rules: Rules) -> Route | None:
     if _ANY_ECHO.fullmatch(name):
         return None
     return _elsewhere(method, host, name, path)
+
+
+def _name_of(host: str) -> str:
+    """Return a host without its port; an IPv6 address may stand with or without brackets."""
+    if host.count(":") > 1 and not host.startswith("["):
+        try:
+            return str(ipaddress.ip_address(host))
+        except ValueError:
+            return host.rpartition(":")[0]
+    return re.sub(r":\d*$", "", host)
 
 
 def _by_rule(host: str, name: str, path: str, rules: Rules) -> str | None:
@@ -263,12 +273,10 @@ def _region_of_openai(name: str) -> str | None:
 
 def _is_local(name: str) -> bool:
     """Return whether a host is this machine or of a private network."""
-    if name == "localhost" or name.endswith((".localhost", ".local", ".internal", ".lan")) or "." not in name:
-        return True
     try:
         address = ipaddress.ip_address(name.strip("[]"))
     except ValueError:
-        return False
+        return "." not in name or name.endswith((".localhost", ".local", ".internal", ".lan"))
     return address.is_private or address.is_loopback or address.is_unspecified
 
 
