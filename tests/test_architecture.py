@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
 FLOORS = {
     **dict.fromkeys(("errors", "call", "settings", "guard", "ids"), 1),
     **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 2),
-    **dict.fromkeys(("metering", "budgets", "middleware", "inbound", "estimator", "headers", "record", "scopes"), 3),
-    **dict.fromkeys(("recorder", "api", "functions", "operations"), 4),
+    **dict.fromkeys(("metering", "budgets", "middleware", "inbound", "estimator", "headers", "record", "scopes", "opening"), 3),
+    **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 4),
     "spend": 5,
     **dict.fromkeys(("__init__", "__main__", "cli"), 6),
 }

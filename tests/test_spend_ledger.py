@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from spend_middleware import ConfigurationError, Settings, Spend, Usage
+from spend_middleware import ConfigurationError, PriceError, Settings, Spend, Usage
 from spend_middleware.cli import main
 
 
@@ -127,6 +128,28 @@ def test_settings_come_from_the_environment_and_a_wrong_one_is_named(monkeypatch
         Spend("sqlite://", no_such_knob=1)
     with pytest.raises(ConfigurationError, match="not both"):
         Spend("sqlite://", settings=settings)
+
+
+def test_a_price_map_of_ones_own_is_followed_unless_only_the_bundled_one_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = {f"model-{n}": {"input_cost_per_token": 1e-6} for n in range(3000)}
+    path = tmp_path / "map.json"
+    path.write_text(json.dumps(models))
+    monkeypatch.setenv("LITELLM_MODEL_COST_MAP_URL", str(path))
+    for local, price in (("false", Decimal(1)), ("true", None)):
+        monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", local)
+        with Spend(f"sqlite:///{tmp_path}/{local}.db") as spend:
+            assert spend.prices is not None
+            if spend._follower is not None:
+                assert spend._follower.first_done.wait(20)
+            call = spend.record(provider="openai", model="model-7", usage=Usage(input_tokens=1_000_000))
+        assert call.cost.amount == price
+
+
+def test_a_price_that_cannot_be_used_is_heard_of_at_once(tmp_path: Path) -> None:
+    with pytest.raises(PriceError, match="input_cost_per_token of 'gpt-mine'"):
+        Spend(f"sqlite:///{tmp_path}/p.db", model_prices={"gpt-mine": {"input_cost_per_token": "cheap"}})
 
 
 PROGRAM = """

@@ -184,8 +184,7 @@ class Charge(NamedTuple):
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(NamedTuple):
     """What one call costs in USD, and why.
 
     Args:

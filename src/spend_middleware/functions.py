@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from spend_middleware.call import Cost, Unit, Usage
+from pydantic_core import to_json
+
+from spend_middleware import wire
+from spend_middleware.call import NO_USAGE, Cost, Unit, Usage
 from spend_middleware.errors import NotFoundError
-from spend_middleware.metering import price_response
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
+from spend_middleware.wire.reading import Received, Route, Sent
 
 Prices = Mapping[str, Any]
 
@@ -225,3 +228,41 @@ def _known(cost: Cost, model: object) -> Decimal:
     if cost.amount is None:
         raise NotFoundError(f"No price is known for {model!r}: {cost.reason}.")
     return cost.amount
+
+
+# The shapes of answers that `price_response` tells apart: (key that must be there, wire format, operation).
+SHAPES = (
+    ("candidates", "gemini.generateContent", "generate_content"),
+    ("usageMetadata", "gemini.generateContent", "generate_content"),
+    ("choices", "openai.chat", "completion"),
+    ("output", "openai.responses", "responses"),
+    ("stop_reason", "anthropic.messages", "completion"),
+    ("data", "openai.embeddings", "embedding"),
+    ("usage", "openai.chat", "completion"),
+)
+PROVIDER_OF_FORMAT = {"gemini": "gemini", "anthropic": "anthropic", "openai": ""}
+
+
+def price_response(response: Mapping[str, Any], book: PriceBook, model: str | None = None) -> Cost:
+    """Price an answer of any supported shape as a live call would be, now."""
+    name = str(response.get("model") or response.get("modelVersion") or model or "")
+    wire_format, operation = next(
+        ((fmt, op) for key, fmt, op in SHAPES if key in response), ("openai.chat", "completion")
+    )
+    provider = (
+        str(response.get("custom_llm_provider") or "") or PROVIDER_OF_FORMAT[wire_format.partition(".")[0]]
+    )
+    route = Route(provider=provider or "openai", operation=operation, wire_format=wire_format)
+    body = to_json(dict(response), serialize_unknown=True)
+    reading = wire.read(route, Sent(content={"model": name}), Received(status=200, body=body))
+    return book.price(
+        PriceQuery(
+            provider=provider,
+            models=tuple(dict.fromkeys(m for m in (reading.response_model, name, model) if m)),
+            usage=reading.usage or NO_USAGE,
+            operation=operation,
+            at=time.time(),
+            service_tier=reading.service_tier,
+            reported_cost=reading.reported_cost,
+        )
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -13,21 +13,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from spend_middleware.attribution import NOBODY, Scope, current_scope, hash_key, inbound_scope, merge
-from spend_middleware.call import Attribution, Call, Cost, Usage
+from spend_middleware.attribution import Scope, current_scope, merge
+from spend_middleware.call import Call, Cost, Usage
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.estimator import BackgroundEstimator
-from spend_middleware.headers import tally_headers
-from spend_middleware.inbound import InboundScope, KeyHolder, RawHeaders, attribution_of, key_in, of_holder
-from spend_middleware.metering import price_response
+from spend_middleware.functions import price_response
+from spend_middleware.inbound import RawHeaders
+from spend_middleware.opening import book_of, settings_from, warn_of_weak_key
 from spend_middleware.operations import micros, pricer, recorded_call
+from spend_middleware.payers import Payers
 from spend_middleware.pricing.book import PriceBook
+from spend_middleware.pricing.maps import Follower
 from spend_middleware.recorder import Gate, Recorder
-from spend_middleware.scopes import Tag, said_by
+from spend_middleware.scopes import Tag
 from spend_middleware.settings import Settings
-from spend_middleware.store.key_cache import UNKNOWN
 from spend_middleware.store.report_values import LogFilter
 from spend_middleware.store.store import Store
 from spend_middleware.telemetry import Telemetry
@@ -42,9 +43,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("spend_middleware")
 
 T = TypeVar("T")
-
-WELL_KNOWN_KEY = "sk-1234"
-SHORTEST_SAFE_KEY = 16
 
 
 class Spend:
@@ -74,9 +72,12 @@ class Spend:
             knobs["database_url"] = database_url
         if master_key is not None:
             knobs["master_key"] = SecretStr(master_key)
-        self.settings: Settings = settings if settings is not None else _settings(knobs)
+        self.settings: Settings = settings if settings is not None else settings_from(knobs)
         self.store = Store(self.settings)
         self._book: PriceBook | None = None
+        self._follower: Follower | None = None
+        self._following = 0
+        self._warmed = False
         self._app: Any = None
         self._directory: Directory | None = None
         self._lock = threading.RLock()
@@ -85,8 +86,15 @@ class Spend:
         self.recorder = Recorder(
             self.settings, self.store, lambda: self.prices, self._telemetry, self._estimator, self._gate()
         )
-        self._failures = 0
-        _warn_of_weak_key(self.master_key)
+        self._payers = Payers(self.settings, self.master_key, lambda: self.directory)
+        warn_of_weak_key(self.master_key)
+        if (
+            self.settings.model_prices
+            or self.settings.cost_discount_config
+            or self.settings.cost_margin_config
+        ):
+            # A price that cannot be used is to be heard of here, not at the first call.
+            _ = self.prices
 
     def _gate(self) -> Gate | None:
         return None
@@ -105,8 +113,19 @@ class Spend:
         if self._book is None:
             with self._lock:
                 if self._book is None:
-                    self._book = _book_of(self.settings)
+                    self._book = book_of(self.settings)
+        if self._following != os.getpid():
+            self._follow_map(self._book)
         return self._book
+
+    def _follow_map(self, book: PriceBook) -> None:
+        """Keep to the price map that the settings name, if any, in every process: a fork leaves threads behind."""
+        with self._lock:
+            if self._following != os.getpid():
+                self._following = os.getpid()
+                location = self.settings.model_cost_map_url
+                if location and not self.settings.local_model_cost_map:
+                    self._follower = book.follow_map(location)
 
     @property
     def directory(self) -> Directory:
@@ -141,6 +160,10 @@ class Spend:
     def start(self) -> None:
         """Open the journal and the database in the background; done by itself where it is needed."""
         self.store.start()
+        if not self._warmed:
+            self._warmed = True
+            # So that the first call does not wait for the table to be read.
+            threading.Thread(target=lambda: self.prices, name="spend-warm-up", daemon=True).start()
 
     def instrument(self) -> Self:
         """Meter every httpx and httpx2 client of this process, existing ones too; idempotent."""
@@ -192,7 +215,7 @@ class Spend:
             session_id: Groups calls, such as a conversation.
             metadata: Free key/value pairs, kept on each row as `spend_logs_metadata`.
         """
-        said = self._said(
+        said = self._payers.said(
             tags,
             end_user=end_user,
             user=user,
@@ -204,79 +227,13 @@ class Spend:
         )
         return Tag(said, self.settings.max_tags)
 
-    def _said(self, tags: Sequence[object], *, api_key: str | None, **names: Any) -> Attribution:
-        names |= {"max_tags": self.settings.max_tags, "max_tag_length": self.settings.max_tag_length}
-        said = said_by(tuple(tags), api_key=api_key, **names)
-        if said.key_hash is None:
-            return said
-        holder = self._holder_now(said.key_hash)
-        return said if holder is None else merge(said, of_holder(holder), max_tags=self.settings.max_tags)
-
-    def _holder_now(self, key_hash: str) -> KeyHolder | None:
-        """Return the holder of a key; on an event loop only if it is known already, since a query would block it."""
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return self.directory.find_key(key_hash)
-        found = UNKNOWN if self._directory is None else self._directory.peek_key(key_hash)
-        return None if found is UNKNOWN else found
-
     def inbound(self, headers: RawHeaders, client: str | None) -> Scope | Callable[[], Awaitable[Scope]]:
         """Return the scope of an inbound request, or a coroutine function that finds it (for the middleware)."""
-        try:
-            key = key_in(headers)
-            if key is None:
-                return self._inbound_scope(headers, client, None)
-            if self.master_key is not None and key == self.master_key:
-                return self._inbound_scope(headers, client, None, trusted=True)
-            digest = hash_key(key)
-            # The directory's own first import and connection are left to the thread as well.
-            found = UNKNOWN if self._directory is None else self._directory.peek_key(digest)
-            if found is not UNKNOWN:
-                return self._inbound_scope(headers, client, found)
-        except Exception:
-            self._failed("The key of an inbound request could not be looked up.")
-            return inbound_scope(NOBODY)
-
-        async def looked_up() -> Scope:
-            try:
-                holder = await asyncio.to_thread(lambda: self.directory.find_key(digest))
-            except Exception:
-                self._failed("The key of an inbound request could not be looked up.")
-                holder = None
-            return self._inbound_scope(headers, client, holder)
-
-        return looked_up
-
-    def _inbound_scope(
-        self, headers: RawHeaders, client: str | None, holder: KeyHolder | None, *, trusted: bool = False
-    ) -> Scope:
-        good = (
-            holder is not None
-            and not holder.blocked
-            and not (holder.expires_at and holder.expires_at < time.time())
-        )
-        trusted = trusted or good or self.settings.trust_client_headers
-
-        def resolve() -> Attribution:
-            return attribution_of(headers, client, holder, self.settings, trusted=trusted)
-
-        return InboundScope(resolve)
+        return self._payers.inbound(headers, client)
 
     def answer_headers(self, scope: Scope) -> Sequence[tuple[bytes, bytes]]:
         """Return the headers that say what the calls of a scope cost so far (for the middleware)."""
-        if not self.settings.response_headers:
-            return ()
-        try:
-            return tally_headers(scope.attribution.session_id or scope.request_id or "", scope.tally)
-        except Exception:
-            self._failed("The cost headers of an answer could not be made.")
-            return ()
-
-    def _failed(self, message: str) -> None:
-        self._failures += 1
-        if self._failures == 1:
-            log.warning("%s Further failures are only counted.", message, exc_info=sys.exception())
+        return self._payers.answer_headers(scope)
 
     # -- prices
 
@@ -330,7 +287,7 @@ class Spend:
         Raises:
             ConfigurationError: A value cannot be used; the message names it.
         """
-        said = self._said(
+        said = self._payers.said(
             tags,
             end_user=end_user,
             user=user,
@@ -403,7 +360,7 @@ class Spend:
 
     def health(self) -> dict[str, Any]:
         """Return how the ledger is: database reachable, queue, journal, what was set aside or refused."""
-        return {**self.store.health(), "unhandled": self._failures}
+        return {**self.store.health(), "unhandled": self._payers.failures}
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all recorded calls are in the database; False (and a log line) when some are not yet."""
@@ -426,6 +383,8 @@ class Spend:
         self._estimator.drain(timeout)
         if self._directory is not None:
             self._directory.close()
+        if self._follower is not None:
+            self._follower.stop()
         self.store.close(timeout)
 
     async def aclose(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109
@@ -445,30 +404,3 @@ class Spend:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
-
-
-def _settings(knobs: dict[str, Any]) -> Settings:
-    try:
-        return Settings(**knobs)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"Setting {name!r}: {first['msg']}.") from None
-
-
-def _book_of(settings: Settings) -> PriceBook:
-    book = PriceBook(
-        discounts=settings.cost_discount_config,
-        margins=settings.cost_margin_config,
-        base_models=settings.base_models,
-    )
-    if settings.model_prices:
-        book.register(settings.model_prices)
-    return book
-
-
-def _warn_of_weak_key(key: str | None) -> None:
-    if key == WELL_KNOWN_KEY:
-        log.warning("The master key is %s, which everybody knows: set SPEND_MASTER_KEY to a secret one.", key)
-    elif key is not None and len(key) < SHORTEST_SAFE_KEY:
-        log.warning("The master key is shorter than %d characters: set a longer one.", SHORTEST_SAFE_KEY)
