@@ -149,6 +149,13 @@ def test_watsonx_counts_cumulate_in_a_stream() -> None:
     assert (stream.response_model, stream.finish_reason) == ("m", "eos_token")
 
 
+def test_an_error_inside_a_watsonx_stream_is_its_error() -> None:
+    started = {"results": [{"generated_token_count": 3, "input_token_count": 8}]}
+    body = events(started, {"errors": [{"code": "model_overloaded", "message": "secret"}]})
+    reading = read("watsonx.generate", body, headers=SSE)
+    assert (reading.error_type, tokens(reading)) == ("model_overloaded", (8, 3))
+
+
 def test_watsonx_vectors_count_their_input() -> None:
     assert tokens(read("watsonx.embeddings", {"model_id": "m", "results": [], "input_token_count": 12})) == (
         12,

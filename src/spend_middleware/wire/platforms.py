@@ -42,6 +42,8 @@ def read_watsonx(route: Route, sent: Sent, received: Received) -> Reading:
     """Read watsonx.ai text generation, whole and streamed."""
     parts = _parts(received)
     results = [mapping(result) for part in parts for result in listing(part.get("results"))]
+    # An error inside a stream is an event of its own: {errors: [{code, message}]}.
+    errors = [error for part in parts for error in listing(part.get("errors"))]
     # cloud.ibm.com/apidocs/watsonx-ai, "Infer text": in a stream the input is counted in the first event and the
     # output in each, cumulated.
     raw = {
@@ -56,6 +58,7 @@ def read_watsonx(route: Route, sent: Sent, received: Received) -> Reading:
         response_model=_first(parts, "model_id"),
         finish_reason=string(results[-1].get("stop_reason")) if results else None,
         stream=streamed(received),
+        error_type=(error_word(errors[0]) or "error") if errors else None,
         visible_text=lambda: "".join(str(result.get("generated_text") or "") for result in results),
     )
 
