@@ -103,9 +103,9 @@ OPEN_WEIGHTS = (
     ),
 )
 
-_SELF_HOSTED = dataclasses.replace(NO_COST, reason="a model of one's own machines has no price")
-_BILLED_LATER = dataclasses.replace(NO_COST, reason="billed by the row of its result")
-_UNANSWERED = dataclasses.replace(UNPRICED, reason="no answer came; the provider may have billed the call")
+_SELF_HOSTED = NO_COST._replace(reason="a model of one's own machines has no price")
+_BILLED_LATER = NO_COST._replace(reason="billed by the row of its result")
+_UNANSWERED = UNPRICED._replace(reason="no answer came; the provider may have billed the call")
 
 
 def measure(

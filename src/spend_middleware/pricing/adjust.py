@@ -22,10 +22,11 @@ TOO_MUCH = "the counts of this call cannot be right: they cost millions"
 
 def exact(lines: list[Charge]) -> Decimal:
     """Return the unrounded sum of charge lines."""
-    amount = ZERO
-    add = EXACT.add
-    for line in lines:
-        amount = add(amount, line[3])
+    if not lines:
+        return ZERO
+    amount = lines[0].amount
+    for line in lines[1:]:
+        amount = EXACT.add(amount, line.amount)
     return amount
 
 

@@ -22,6 +22,11 @@ from spend_middleware.pricing.table import FOREVER, PriceTable
 from spend_middleware.pricing.tokens import token_charges
 
 _MOST_CACHED = 8192
+_PRICED, _FREE_OF_CHARGE, _REPORTED = (
+    PricingStatus.PRICED,
+    PricingStatus.FREE,
+    PricingStatus.PROVIDER_REPORTED,
+)
 _FREE = {
     "litellm_provider": "openrouter",
     "mode": "chat",
@@ -132,23 +137,15 @@ class PriceBook:
         else:
             lines, reason = charges_of(found, query, _Others(self, layers, query))
         listed = None if reason else adjust.total(lines)
-        if query.reported_cost is not None and adjust.is_usable(query.reported_cost):
-            lines, status = [adjust.stated(query.reported_cost)], PricingStatus.PROVIDER_REPORTED
-        elif listed is None:
-            return _unpriced(reason or adjust.TOO_MUCH, layers.version)
-        else:
-            status = PricingStatus.PRICED if listed or not lines else PricingStatus.FREE
         key = found.rates.key if found else None
-        if self._adjustments.any or status is PricingStatus.PROVIDER_REPORTED:
+        if query.reported_cost is not None and adjust.is_usable(query.reported_cost):
+            return self._finish(query, [adjust.stated(query.reported_cost)], _REPORTED, key, listed)
+        if listed is None:
+            return _unpriced(reason or adjust.TOO_MUCH, layers.version)
+        status = _PRICED if listed or not lines else _FREE_OF_CHARGE
+        if self._adjustments.any:
             return self._finish(query, lines, status, key, listed)
-        return Cost(
-            amount=listed,
-            status=status,
-            charges=tuple(lines),
-            price_key=key,
-            price_version=layers.version,
-            list_amount=listed,
-        )
+        return Cost(listed, status, tuple(lines), None, key, layers.version, listed)
 
     def rates(self, provider: str | None, model: str, at: float) -> Mapping[str, Any] | None:
         """Return the price row of a model on a day in LiteLLM's fields; None when it is unknown."""
