@@ -88,15 +88,7 @@ class Cluster:
                 stderr=log,
                 cwd=self.folder,
             )
-        until = time.monotonic() + 30
-        while True:
-            try:
-                psycopg.connect(self.url, connect_timeout=2).close()
-                return
-            except psycopg.OperationalError:
-                if time.monotonic() > until or self.process.poll() is not None:
-                    raise RuntimeError((self.folder / "log").read_text()) from None
-                time.sleep(0.05)
+        wait_for_server(self.url, self.process)
 
     def stop(self, signal: int) -> None:
         self.process.send_signal(signal)
@@ -141,3 +133,54 @@ def database(kind: str, folder: Path) -> Iterator[str]:
     """Yield the URL of an empty database of a kind."""
     with sqlite_url(folder) if kind == "sqlite" else postgres_url() as url:
         yield url
+
+
+@contextmanager
+def bouncer(server: str, folder: Path) -> Iterator[str]:
+    """Yield the URL of a PgBouncer in transaction mode, with two server connections, before a PostgreSQL."""
+    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+    parts = psycopg.conninfo.conninfo_to_dict(server)
+    port = free_port()
+    users = folder / "users.txt"
+    users.write_text(f'"{parts["user"]}" "{parts.get("password") or ""}"\n')
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"""[databases]
+* = host={parts["host"]} port={parts["port"]}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {users}
+pool_mode = transaction
+default_pool_size = 2
+server_reset_query_always = 1
+server_reset_query = DISCARD ALL
+"""
+    )
+    as_user = "postgres" if os.getuid() == 0 else None
+    for path in (folder, users, settings):
+        if as_user:
+            shutil.chown(path, as_user)
+    process = subprocess.Popen([program, "-q", settings], user=as_user, cwd="/", stderr=subprocess.DEVNULL)
+    try:
+        url = f"postgresql://{parts['user']}@127.0.0.1:{port}/{parts['dbname']}"
+        wait_for_server(url, process)
+        yield url
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def wait_for_server(url: str, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if time.monotonic() > until or process.poll() is not None:
+                raise RuntimeError(f"no server came up: {error}") from None
+            time.sleep(0.05)
+        else:
+            return

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import URL, text
 
@@ -259,6 +264,49 @@ def test_a_postgres_that_stops_and_starts_again_gets_every_call(settings_for: Ma
             ).scalar()
             == 101
         )
+    store.close()
+    cluster.remove()
+
+
+def test_pgbouncer_in_transaction_mode_carries_several_stores(
+    tmp_path: Path, settings_for: MakeSettings
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="spend-bouncer-"))  # where the server's own user may read
+    with databases.postgres_url() as direct:
+        schema = direct.rpartition("search_path%3D")[2]
+        with databases.bouncer(databases.server_url(), folder) as url:
+            stores = [Store(settings_for(url, database_schema=schema)) for _ in range(4)]
+            for number in range(200):
+                stores[number % 4].append(row(tags=["t"]))
+            assert [store.flush(30) for store in stores] == [0] * 4
+            with stores[0].engine.connect() as connection:
+                total = text(f"SELECT sum(requests) FROM {schema}.spend_name_totals WHERE kind = 'total'")
+                assert connection.execute(total).scalar() == 200
+            for store in stores:
+                store.close()
+    shutil.rmtree(folder)
+
+
+def test_a_postgres_that_hangs_holds_no_caller_up(settings_for: MakeSettings) -> None:
+    cluster = databases.Cluster()
+    store = Store(settings_for(cluster.url))
+    store.append(row())
+    assert store.flush(10) == 0
+    with psycopg.connect(cluster.url) as connection:
+        backends = [
+            pid for (pid,) in connection.execute("SELECT pid FROM pg_stat_activity WHERE datname IS NOT NULL")
+        ]
+    hung = [pid for pid in (cluster.process.pid, *backends) if Path(f"/proc/{pid}").exists()]
+    for pid in hung:
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(10_000):
+        store.append(row())
+    health = store.health()
+    assert (store.flush(0), health["refused"]) == (10_000, 0)
+    for pid in hung:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    assert store.flush(60) == 0
     store.close()
     cluster.remove()
 

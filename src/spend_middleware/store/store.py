@@ -92,10 +92,13 @@ class Store:
             batch_size=settings.batch_size,
             batch_seconds=settings.batch_seconds,
             sync_seconds=sync if isinstance(sync, float | int) else None,
-            chores=(lambda: self.upkeep.retain()) if settings.retention_days else None,
+            chores=self._do_chores if settings.retention_days else None,
         )
         self._ready = True
         atexit.register(_close_at_exit, weakref.ref(self))
+
+    def _do_chores(self) -> None:
+        self.upkeep.retain()
 
     def _usable_folder(self) -> Path | None:
         try:
