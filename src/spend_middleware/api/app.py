@@ -32,6 +32,7 @@ FAMILIES = (
     "health",
     "pages",
     "spend",
+    "spend_pages",
     "spend_entities",
     "unpriced",
     "calculate",

@@ -8,8 +8,9 @@ from typing import Annotated, NoReturn, cast
 
 from fastapi import Depends, Query, Request
 
-from spend_middleware.api.access import INTERNAL_USER, Caller
+from spend_middleware.api.access import Caller
 from spend_middleware.api.errors import ProxyError
+from spend_middleware.api.rights import INTERNAL_USER
 from spend_middleware.api.schemas_entities import Part
 from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
 from spend_middleware.store.directory import Directory
