@@ -133,7 +133,7 @@ def test_settings_come_from_the_environment_and_a_wrong_one_is_named(monkeypatch
 def test_a_price_map_of_ones_own_is_followed_unless_only_the_bundled_one_is_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = {f"model-{n}": {"input_cost_per_token": 1e-6} for n in range(3000)}
+    models = {f"model-{n}": {"litellm_provider": "openai", "input_cost_per_token": 1e-6} for n in range(3000)}
     path = tmp_path / "map.json"
     path.write_text(json.dumps(models))
     monkeypatch.setenv("LITELLM_MODEL_COST_MAP_URL", str(path))

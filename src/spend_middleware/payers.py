@@ -60,7 +60,7 @@ class Payers:
             asyncio.get_running_loop()
         except RuntimeError:
             return self._find(key_hash)
-        found = UNKNOWN if self._open is None else self._open.peek_key(key_hash)
+        found = UNKNOWN if self._open is None else self._open.recall_key(key_hash)
         return None if found is UNKNOWN else found
 
     def _find(self, key_hash: str) -> KeyHolder | None:

@@ -152,6 +152,10 @@ class Directory:
         """Return a key's record, None for an unknown key, or UNKNOWN; never waits for the database."""
         return self.cache.peek(key_hash)
 
+    def recall_key(self, key_hash: str) -> KeyRecord | Literal[_Unknown.UNKNOWN] | None:
+        """Return what was last known of a key, however long ago, or UNKNOWN; never waits for the database."""
+        return self.cache.recall(key_hash)
+
     def find_key(self, key_hash: str) -> KeyRecord | None:
         """Return a key's record, None for an unknown key; may wait for the database, so call it in a thread.
 

@@ -126,6 +126,11 @@ class KeyCache:
         """Return a key's record, None for an unknown key, or UNKNOWN; never waits for the database."""
         return self._cached(key_hash) if self._fresh() else UNKNOWN
 
+    def recall(self, key_hash: str) -> KeyRecord | None | Literal[_Unknown.UNKNOWN]:
+        """Return what was last known of a key, however long ago, and have it looked up again behind the caller."""
+        self._fresh()
+        return self._cached(key_hash)
+
     def find(self, key_hash: str) -> KeyRecord | None:
         """Return a key's record, None for an unknown key; may wait for the database, so call it in a thread.
 
