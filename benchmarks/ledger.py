@@ -1,6 +1,6 @@
 """What the ledger costs and carries: journal appends, and rows per second into each database.
 
-    python benchmarks/ledger.py [--rows 40000] [--processes 1 4] [--postgres postgresql://...]
+    python benchmarks/ledger.py [--rows 40000] [--processes 1 2 4] [--postgres postgresql://...]
 
 Absolute figures belong to the machine; the ratio of ours (rows, tags and rollups) to a bare insert of the same rows,
 measured in the same run, is what to compare.
@@ -22,11 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from spend_middleware.call import new_call_id
-from spend_middleware.settings import Settings
 from spend_middleware.store.engine import Address, Database
 from spend_middleware.store.ledger import Ledger
 from spend_middleware.store.records import Values, values_of
-from spend_middleware.store.store import Store
 
 DAYS = 90
 START = 1_795_435_200
@@ -74,7 +72,9 @@ def population(count: int, seed: int, whole: int = 10_000_000) -> Iterator[dict[
             "price_version": "2026-11-01",
             "charges": json.dumps([["input", str(prompt), "0.00000015", "0.0002"]]),
             "usage": json.dumps(usage),
-            "raw_usage": json.dumps({**usage, "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0}}),
+            "raw_usage": json.dumps(
+                {**usage, "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0}}
+            ),
             "request_tags": json.dumps([f"tag-{tags[number * 2]}", f"tag-{tags[number * 2 + 1]}"]),
             "metadata": "{}",
             "trace_id": f"{chance.getrandbits(128):032x}",
@@ -89,7 +89,10 @@ def journal(folder: Path, count: int) -> None:
     from spend_middleware.store.records import MARK, ROW, encode_mark, encode_row
 
     rows = list(population(count, 1))
-    marks = [{name: row[name] for name in ("id", "provider", "model_group", "api_key", "start_time")} for row in rows]
+    marks = [
+        {name: row[name] for name in ("id", "provider", "model_group", "api_key", "start_time")}
+        for row in rows
+    ]
     for sync in ("off", "always"):
         part = rows if sync == "off" else rows[:2000]
         lane = Lane(Journal(folder / f"journal-{sync}", sync=sync))
@@ -128,7 +131,7 @@ def bare(database: Database, rows: list[Values]) -> float:
     began = time.perf_counter()
     for batch in batches(rows):
         with database.writing.begin() as connection:
-            ledger._tables.insert(connection, batch)  # noqa: SLF001
+            ledger._tables.insert(connection, batch)
     return len(rows) / (time.perf_counter() - began)
 
 
@@ -139,22 +142,23 @@ def ours(url: str, seed: int, count: int, gate: Any, out: Any) -> None:
     ledger = Ledger(database)
     ledger.prepare()
     gate.wait()
-    began, waits, retries = time.perf_counter(), [], 0
+    began, cpu, waits, retries = time.perf_counter(), time.process_time(), [], 0
     for batch in batches(rows):
         start = time.perf_counter()
         while True:
             try:
                 ledger.write(batch)
                 break
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 retries += 1
                 print(f"   retry: {type(error).__name__}", file=sys.stderr)
         waits.append(time.perf_counter() - start)
-    out.put((began, time.perf_counter(), sorted(waits)[int(len(waits) * 0.99)], retries))
+    cpu = (time.process_time() - cpu) / len(rows)
+    out.put((began, time.perf_counter(), sorted(waits)[int(len(waits) * 0.99)], retries, cpu))
     database.close()
 
 
-def several(url: str, processes: int, count: int) -> tuple[float, float, int]:
+def several(url: str, processes: int, count: int) -> tuple[float, float, int, float]:
     context = multiprocessing.get_context("spawn")
     gate, out = context.Barrier(processes), context.Queue()
     each = count // processes
@@ -164,8 +168,8 @@ def several(url: str, processes: int, count: int) -> tuple[float, float, int]:
     found = [out.get() for _ in workers]
     for worker in workers:
         worker.join()
-    seconds = max(end for _, end, _, _ in found) - min(begin for begin, _, _, _ in found)
-    return each * processes / seconds, max(wait for _, _, wait, _ in found), sum(retries for *_, retries in found)
+    begins, ends, waits, retries, cpus = zip(*found, strict=True)
+    return each * processes / (max(ends) - min(begins)), max(waits), sum(retries), max(cpus)
 
 
 def writing(name: str, urls: Iterator[str], count: int, processes: list[int]) -> None:
@@ -174,10 +178,11 @@ def writing(name: str, urls: Iterator[str], count: int, processes: list[int]) ->
     database.close()
     print(f"{name + ', bare insert, 1 process':48} {rate:9,.0f} rows/s")
     for number in processes:
-        full, wait, retries = several(next(urls), number, count)
+        full, wait, retries, cpu = several(next(urls), number, count)
         print(
             f"{f'{name}, with tags and rollups, {number} process(es)':48} {full:9,.0f} rows/s"
             f"   {full / rate:.2f} of bare   batch p99 {wait * 1e3:.0f} ms   retries {retries}"
+            f"   CPU of a writer {cpu * 1e6:.0f} us a row"
         )
 
 
@@ -201,7 +206,7 @@ def postgres_urls(server: str) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=40_000)
-    parser.add_argument("--processes", type=int, nargs="*", default=[1, 4])
+    parser.add_argument("--processes", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--postgres", default=os.environ.get("TEST_POSTGRES_URL"))
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -158,6 +158,33 @@ def test_a_mark_and_its_end_may_stand_in_different_segments(tmp_path: Path) -> N
     assert "taken back" not in found
 
 
+def test_calls_that_never_end_do_not_pin_the_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, segment_bytes=2000)
+    for number in range(40):
+        put(journal, MARK, id=f"mark {number}")
+        put(journal, PROVISIONAL, id=f"provisional {number}", spend=number)
+        put(journal, id=f"{number}")
+    journal.settle(journal.take(100))
+    before = len(segments(tmp_path))
+    for _ in range(3):
+        journal.look_around()
+    for number in range(40, 80):
+        put(journal, id=f"{number}")
+    journal.settle(journal.take(100))
+    assert len(segments(tmp_path)) <= before
+    put(journal, id="mark 3", spend=7)
+    put(journal, UNMARK, id="mark 4")
+    journal.abandon()
+    found, aside = left(tmp_path)
+    assert (found["mark 3"], found["mark 5"], found["provisional 6"]) == (
+        ("success", 7),
+        ("interrupted", None),
+        ("success", 6),
+    )
+    assert ("mark 4" in found, aside) == (False, 0)
+    assert len([name for name in found if " " in name]) == 79
+
+
 def test_segments_go_once_all_of_their_rows_are_in_the_database(tmp_path: Path) -> None:
     journal = Journal(tmp_path, segment_bytes=3000)
     for _ in range(30):

@@ -123,6 +123,16 @@ def test_a_row_that_the_database_refuses_is_set_aside_alone(store: Store) -> Non
     assert json.loads(line)["reason"]
 
 
+def test_none_where_something_must_stand_becomes_the_default(store: Store) -> None:
+    store.append(row(id="a", team_id=None, cache_read_input_tokens=None, stream=None))
+    store.append(row(id="b"))
+    assert store.flush(10) == 0
+    assert answer(store, "SELECT id, team_id, cache_read_input_tokens, spend FROM spend_logs ORDER BY id") == [
+        ("a", "", 0, 1_234_567),
+        ("b", "", 0, 1_234_567),
+    ]
+
+
 def test_days_are_cut_in_utc_and_in_each_zone_that_has_rollups(store: Store) -> None:
     with store.write_engine.begin() as connection:
         connection.execute(text("UPDATE spend_meta SET value = '[\"Asia/Kathmandu\"]' WHERE name = 'zones'"))

@@ -14,10 +14,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from spend_middleware.store.records import COLUMNS, HEADER, PROVISIONAL, ROW, UNMARK, Values, framed
+from spend_middleware.store.records import (
+    COLUMNS,
+    HEADER,
+    MARK,
+    PROVISIONAL,
+    ROW,
+    UNMARK,
+    Damage,
+    Values,
+    framed,
+    read_frames,
+)
 from spend_middleware.store.segments import SEGMENT_BYTES, Owner, Segment, claim, folder_bytes
 
-from pydantic_core import to_json  # isort: skip
+from pydantic_core import from_json, to_json  # isort: skip
 
 logger = logging.getLogger("spend_middleware.store")
 
@@ -30,8 +41,10 @@ UNJOURNALED_ROWS = 2_000
 MEMORY_ONLY_ROWS = 100_000
 """Rows kept in memory where there is no journal at all."""
 
+PINNED_SEGMENTS = 4
+"""Segments that may wait for calls under way alone; what older ones pin is written again."""
+
 _HEADER = framed(HEADER, to_json(COLUMNS))
-_FOLDER_LOOK_SECONDS = 1.0
 
 Sync = Literal["off", "always"] | float
 
@@ -98,7 +111,7 @@ class Journal:
         self._open: dict[str, Segment] = {}
         self._provisional: set[str] = set()
         self._bytes = 0
-        self._others = (0.0, 0)
+        self._others = 0
         self._unsynced = False
         self.number = 0
         self.backlog.clear()
@@ -138,7 +151,7 @@ class Journal:
         segment = self._current
         if segment is None or segment.size + len(frame) > self._segment_bytes:
             segment = self._next_segment()
-        if self._bytes + len(frame) > self._max_bytes - self._others_bytes():
+        if self._bytes + len(frame) > self._max_bytes - self._others:
             raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
         if segment.size == 0:
             self._write_bytes(segment, _HEADER)
@@ -242,15 +255,6 @@ class Journal:
             logger.error("The journal cannot take records: %s", error)
         self.last_error = str(error)
 
-    def _others_bytes(self) -> int:
-        """Return what other owners hold, looked up now and then."""
-        at, size = self._others
-        now = time.monotonic()
-        if self.folder is not None and self._bytes and now - at > _FOLDER_LOOK_SECONDS:
-            size = max(0, folder_bytes(self.folder) - self._bytes)
-            self._others = (now, size)
-        return size
-
     # -- the writer's side
 
     def take(self, count: int) -> list[Entry]:
@@ -286,6 +290,35 @@ class Journal:
             for marked in segment.releases:
                 marked.pins -= 1
             segment.releases.clear()
+            self._drop_done()
+
+    def look_around(self) -> None:
+        """Note how much other owners hold, and free segments that only calls under way still pin."""
+        if self.folder is None:
+            return
+        self._others = max(0, folder_bytes(self.folder) - self._bytes)
+        with self.lock:
+            pinned = [one for one in self._segments.values() if one.sealed and one.pins and not one.waits]
+        for segment in pinned[:-PINNED_SEGMENTS]:
+            self._move_open_calls(segment)
+
+    def _move_open_calls(self, segment: Segment) -> None:
+        """Append the start marks and provisional rows of a segment again, so that it may go."""
+        records = [
+            record for record in read_frames(segment.path.read_bytes()) if not isinstance(record, Damage)
+        ]
+        with self.lock:
+            for kind, body in records:
+                if kind not in (MARK, PROVISIONAL):
+                    continue
+                stored = from_json(body)
+                call_id = stored["id"] if kind == MARK else stored[0]
+                if self._open.get(call_id) is segment:
+                    new = self._write(framed(kind, body))
+                    # A mark and a provisional row of one call count once: the later of them stays.
+                    segment.pins -= 1
+                    new.pins += 1
+                    self._open[call_id] = new
             self._drop_done()
 
     def seal(self) -> None:

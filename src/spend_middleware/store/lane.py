@@ -119,8 +119,11 @@ class Lane:
                 fast += 1
                 continue
             began = time.perf_counter()
-            with self._journal.lock:
-                self._journal.put(*item)
+            try:
+                with self._journal.lock:
+                    self._journal.put(*item)
+            except Exception:
+                logger.exception("A record could not be written to the journal.")
             with self._guard:
                 self._queue.popleft()
                 self._queue_bytes -= len(item.body)

@@ -135,6 +135,13 @@ def storable(value: Any) -> Any:
     return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def without_nulls(values: Values) -> Values:
+    """Return a row with defaults in place of None in the columns that must hold something."""
+    return tuple(
+        default if value is None else value for value, default in zip(values, DEFAULTS.values(), strict=True)
+    )
+
+
 def interrupted(started: Mapping[str, Any]) -> Values:
     """Return the row of a call whose process died before the call ended: who asked for what, and no spend."""
     known = {key: value for key, value in started.items() if key in _known}

@@ -71,7 +71,12 @@ class Segment:
     @property
     def done(self) -> bool:
         """True when nothing in it is needed any more."""
-        return not (self.uncommitted or self.spilled or self.pins)
+        return not (self.waits or self.pins)
+
+    @property
+    def waits(self) -> bool:
+        """True while rows in it are not in the database."""
+        return bool(self.uncommitted or self.spilled)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -28,6 +28,11 @@ class SetAside:
         self._lock = threading.Lock()
         self._here = 0
 
+    def after_fork(self) -> None:
+        """In a forked child: a thread of the parent's may have held the lock."""
+        self._lock = threading.Lock()
+        self._here = 0
+
     def row(self, values: Values, reason: str) -> None:
         """Set a row aside."""
         self._write({"reason": reason, "row": dict(zip(COLUMNS, values, strict=True))}, reason)

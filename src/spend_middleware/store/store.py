@@ -124,6 +124,7 @@ class Store:
             self._journal.after_fork()
             self._lane.reset()
             self._writer.reset()
+            self._set_aside.after_fork()
         if self._ledger is not None:
             self._ledger.after_fork()
 
@@ -162,7 +163,7 @@ class Store:
                 only if the process dies before.
         """
         try:
-            if not self._ready or self._pid != os.getpid() or not self._writer.running:
+            if not self._ready or self._pid != os.getpid():
                 self._begin()
             body, values = encode_row(values_of(row))
             if self._lane.put(PROVISIONAL if provisional else ROW, values[0], body, values):
@@ -172,6 +173,9 @@ class Store:
         except Exception as error:
             self._failures += 1
             self._refused(repr(error))
+        if not self._ready or not self._writer.running:
+            with contextlib.suppress(Exception):  # no thread can start while the interpreter ends
+                self._begin()
 
     def mark(self, call_id: str, started_row: Mapping[str, Any]) -> None:
         """Note that a call goes out, so that a row says so if this process dies before it ends; never raises.
@@ -287,6 +291,8 @@ class Store:
             0, or how many calls are not in the database after `timeout` seconds; these stay in the journal.
         """
         until = time.monotonic() + timeout
+        if self._ready and self._pid == os.getpid() and self._writer.alive and not self._writer.running:
+            self._writer.stop(timeout)  # it is just ending: let it, and start another one
         self._begin()
         while (self._lane.waiting() or self._journal.provisional()) and time.monotonic() < until:
             time.sleep(0.005)

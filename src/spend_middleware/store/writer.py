@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from spend_middleware.store.journal import Entry, Journal
-from spend_middleware.store.records import Values
+from spend_middleware.store.records import Values, without_nulls
 from spend_middleware.store.segments import Segment, orphans
 from spend_middleware.store.setaside import SetAside
 
@@ -248,6 +248,8 @@ class Writer:
         if folder is not None:
             from spend_middleware.store.recovery import adopt
 
+            self._journal.look_around()
+
             for owner in orphans(folder, self._journal.owner_path):
                 try:
                     self.recovered += adopt(owner, self.write, self._set_aside)
@@ -277,7 +279,11 @@ class Writer:
                 return
             if self._prepared and is_refusal(error) and rows:
                 if len(rows) == 1:
-                    self._set_aside.row(rows[0], said(error))
+                    mended = without_nulls(rows[0])
+                    if mended == rows[0]:
+                        self._set_aside.row(rows[0], said(error))
+                    else:
+                        self.write([mended])
                 else:
                     half = len(rows) // 2
                     self.write(rows[:half])
