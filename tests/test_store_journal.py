@@ -162,6 +162,7 @@ def test_calls_that_never_end_do_not_pin_the_disk(tmp_path: Path) -> None:
     journal = Journal(tmp_path, segment_bytes=2000)
     for number in range(40):
         put(journal, MARK, id=f"mark {number}")
+        put(journal, MARK, id=f"provisional {number}")
         put(journal, PROVISIONAL, id=f"provisional {number}", spend=number)
         put(journal, id=f"{number}")
     journal.settle(journal.take(100))

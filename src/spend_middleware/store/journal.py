@@ -299,26 +299,21 @@ class Journal:
         self._others = max(0, folder_bytes(self.folder) - self._bytes)
         with self.lock:
             pinned = [one for one in self._segments.values() if one.sealed and one.pins and not one.waits]
-        for segment in pinned[:-PINNED_SEGMENTS]:
-            self._move_open_calls(segment)
+        with contextlib.suppress(OSError):  # then they stay where they are
+            for segment in pinned[:-PINNED_SEGMENTS]:
+                self._move_open_calls(segment)
 
     def _move_open_calls(self, segment: Segment) -> None:
         """Append the start marks and provisional rows of a segment again, so that it may go."""
-        records = [
-            record for record in read_frames(segment.path.read_bytes()) if not isinstance(record, Damage)
-        ]
+        latest: dict[str, tuple[bytes, bytes]] = {}
+        for record in read_frames(segment.path.read_bytes()):
+            if not isinstance(record, Damage) and record[0] in (MARK, PROVISIONAL):
+                stored = from_json(record[1])
+                latest[stored["id"] if record[0] == MARK else stored[0]] = record
         with self.lock:
-            for kind, body in records:
-                if kind not in (MARK, PROVISIONAL):
-                    continue
-                stored = from_json(body)
-                call_id = stored["id"] if kind == MARK else stored[0]
+            for call_id, (kind, body) in latest.items():
                 if self._open.get(call_id) is segment:
-                    new = self._write(framed(kind, body))
-                    # A mark and a provisional row of one call count once: the later of them stays.
-                    segment.pins -= 1
-                    new.pins += 1
-                    self._open[call_id] = new
+                    self._pin(kind, call_id, self._write(framed(kind, body)))
             self._drop_done()
 
     def seal(self) -> None:
