@@ -106,7 +106,7 @@ def spending(
     with Spend(url or f"sqlite:///{folder / 'spend.db'}", **knobs) as spend:
         for row in calls:
             spend.store.append(row)
-        assert spend.flush(10)
+        assert spend.flush(60)
         people(spend)
         yield spend
 

@@ -499,3 +499,14 @@ def test_what_was_recorded_before_a_question_is_in_its_answer(tmp_path: Any) -> 
         for count in range(1, 4):
             spend.record(provider="openai", model="gpt-4o-mini", cost="0.01", tags=["now"])
             assert asker.get("/spend/tags").json()[0]["log_count"] == count
+
+
+def test_more_rows_than_one_answer_holds_are_announced(tmp_path: Any) -> None:
+    many = [call("2026-05-01T10:00:00", "0.000001", model=f"m-{number % 3}") for number in range(10_002)]
+    with spending(tmp_path, many) as spend:
+        asker = client(spend.app, headers=bearer("master"))
+        answer = asker.get("/spend/logs")
+        assert len(answer.json()) == 10_000
+        assert answer.headers["x-litellm-spend-logs-truncated"] == "true"
+        assert "x-litellm-spend-logs-truncated" not in asker.get("/spend/logs?model=m-1").headers
+        assert asker.get("/spend/calculate").json()["cost"] == 0.010002
