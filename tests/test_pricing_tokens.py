@@ -169,6 +169,7 @@ CASES: list[tuple[str, str, str, Usage, dict[str, Any], str]] = [
     ("a batch price, and half where there is none", "openai", "long", Usage(input_tokens=100, output_tokens=100), {"batch": True}, "0.00024"),
     ("cached in a batch", "openai", "long", Usage(input_tokens=100, cache_read_tokens=50), {"batch": True}, "0.000025"),
     ("half of everything in a batch", "openai", "plain", Usage(input_tokens=100, output_tokens=100), {"batch": True}, "0.0005"),
+    ("an answer that says batch", "openai", "plain", Usage(input_tokens=100, output_tokens=100), {"service_tier": "batch"}, "0.0005"),
     ("the first range", "dashscope", "ranges", Usage(input_tokens=1000, output_tokens=10), {}, "0.00102"),
     ("the second range", "dashscope", "ranges", Usage(input_tokens=1001, output_tokens=10), {}, "0.003063"),
     ("beyond all ranges", "dashscope", "ranges", Usage(input_tokens=9000), {}, "0.027"),

@@ -39,7 +39,9 @@ def compile_sheet(rates: Rates, query: PriceQuery) -> Sheet:
     card = None
     if rates.has_token_prices:
         suffix = tier_suffix(provider, query.service_tier)
-        card = compile_card(rates, provider, suffix, query.batch, _factor(rates, query, provider))
+        # Anthropic says so in the usage of a batch result (https://docs.claude.com/en/docs/build-with-claude/batch-processing).
+        batch = query.batch or query.service_tier == "batch"
+        card = compile_card(rates, provider, suffix, batch, _factor(rates, query, provider))
     kind = query.operation
     special = kind.startswith(("image", "aimage", "passthrough_image")) or any(
         word in kind for word in ("video", "speech", "transcri", "translation", "rerank", "search", "ocr")

@@ -24,7 +24,7 @@ _NO_TIERS = frozenset(
 )
 _TIERS = {
     "flex": "_flex", "balanced": "_balanced", "priority": "_priority", "fast": "_priority", "ultrafast": "_ultrafast",
-    "on_demand_priority": "_priority", "on_demand_flex": "_flex", "batch": "_flex",
+    "on_demand_priority": "_priority", "on_demand_flex": "_flex",
 }  # fmt: skip
 
 _ABOVE = re.compile(
