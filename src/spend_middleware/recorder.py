@@ -238,9 +238,10 @@ class Recorder:
         return dataclasses.replace(found, **changes) if changes else found
 
     def _rewrite(self, exchange: Exchange, content: Mapping[str, Any], route: Route) -> None:
-        changed = request.without_our_fields(content, route)
+        headers = exchange.request_headers
+        changed = request.without_our_fields(content, route, headers)
         if self._settings.include_stream_usage:
-            asking = request.want_stream_usage(changed if changed is not None else content, route)
+            asking = request.want_stream_usage(changed if changed is not None else content, route, headers)
             if asking is not None:
                 changed = asking
                 exchange.filter = request.usage_chunk_filter()

@@ -175,7 +175,7 @@ def without_our_fields(
         headers: The request's headers; a body under an AWS signature cannot be changed.
     """
     accepts = route.accepts
-    if "litellm" in accepts or (headers and headers.get("authorization", "").startswith("AWS4-")):
+    if "litellm" in accepts or _is_signed(headers):
         return None
     user_leaves = "user" in content and "user" not in accepts
     ours = [name for name in _OURS_IN_BODY if name in content]
@@ -195,6 +195,10 @@ def without_our_fields(
     elif kept is not metadata:
         changed.pop("metadata", None)
     return changed
+
+
+def _is_signed(headers: Mapping[str, str] | None) -> bool:
+    return headers is not None and headers.get("authorization", "").startswith("AWS4-")
 
 
 def _kept_metadata(metadata: Any, accepts: frozenset[str]) -> Any:
@@ -225,12 +229,14 @@ def _with_user_id(metadata: Any, user: Any) -> Any:
     return {**known, "user_id": name}
 
 
-def want_stream_usage(content: Mapping[str, Any], route: Route) -> dict[str, Any] | None:
+def want_stream_usage(
+    content: Mapping[str, Any], route: Route, headers: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
     """Return a request body that asks for usage at the end of its stream; None where that is not safe or not needed.
 
     https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
     """
-    if not route.usage_on_request or content.get("stream") is not True:
+    if not route.usage_on_request or content.get("stream") is not True or _is_signed(headers):
         return None
     options = content.get("stream_options")
     if options is not None and not isinstance(options, dict):
