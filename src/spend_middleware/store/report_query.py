@@ -18,6 +18,7 @@ from spend_middleware.store.report_sources import (
     TAGS,
     Source,
     one_of,
+    rare,
     source_for,
     stored_sums,
     untagged_source,
@@ -149,17 +150,14 @@ def _days(source: Source, zone: str, start: date | None, end: date | None) -> li
 def _from_rollup(question: Question, source: Source, when: list[ColumnElement[bool]]) -> Select[Any]:
     names = [source.columns[by].label(by.value) for by in question.dimensions]
     kind = [] if source.kind is None else [source.table.c.kind == source.kind]
-    statement = (
+    asked = question.conditions(source.columns)
+    if source.table in BY_NAME:
+        asked = [rare(condition) for condition in asked]
+    return (
         select(*names, *stored_sums(source.table))
-        .where(*kind, *when, *question.conditions(source.columns))
+        .where(*kind, *when, *asked)
         .group_by(*(source.columns[by] for by in question.dimensions))
     )
-    index = BY_NAME.get(source.table)
-    if index is None or not when or question.needs() <= {By.DAY, *question.dimensions}:
-        return statement
-    # Without statistics (nobody runs ANALYZE on an application's SQLite file) the planner takes the primary key, and
-    # reads a day's every name to find one.
-    return statement.with_hint(source.table, f"INDEXED BY {index}", "sqlite")
 
 
 def from_calls(question: Question, moments: Moments) -> list[Select[Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ColumnElement
 
@@ -17,7 +17,7 @@ from spend_middleware.errors import StoreError
 from spend_middleware.store.report_sources import NAMES
 from spend_middleware.store.report_values import Period
 from spend_middleware.store.tables import UTC_ZONE
-from spend_middleware.store.zones import Window, bounded, rolled_zones, zone_of
+from spend_middleware.store.zones import Window, bounded, day_end, day_start, rolled_zones, zone_of
 
 _STEPS_BETWEEN_LOOKS = 20_000
 """SQLite's virtual machine instructions between two looks at the clock: about a millisecond."""
@@ -52,16 +52,34 @@ class Reader:
             raise StoreError(self._reason(error)) from error
 
     def window(self, connection: Connection, period: Period) -> Window:
-        """Return a period's days in its zone, and whether the rollups have them."""
+        """Return a period's days in its zone, and whether the rollups have them.
+
+        A period that holds all calls is all time, which is answered from the sums that are kept over it.
+        """
         zone = zone_of(period.zone or self.zone).key
         rolled = zone in rolled_zones(connection)
-        return Window(zone, rolled, bounded(period.start), bounded(period.end))
+        window = Window(zone, rolled, bounded(period.start), bounded(period.end))
+        if window.open or window.empty or not _holds_all(connection, window):
+            return window
+        return Window(zone, rolled)
 
     def _reason(self, error: DBAPIError) -> str:
         text = str(error.orig)
         if "interrupted" in text or "statement timeout" in text:
             return f"the report took longer than {self.seconds:g} s: ask for fewer days, or for one key, team or user"
         return f"the report could not be read: {text.strip().splitlines()[0]}"
+
+
+def _holds_all(connection: Connection, window: Window) -> bool:
+    days = select(func.min(NAMES.c.day), func.max(NAMES.c.day))
+    of_utc = (NAMES.c.kind == "total", NAMES.c.zone == UTC_ZONE, NAMES.c.name == "")
+    first, last = connection.execute(days.where(*of_utc)).one()
+    if first is None:
+        return False
+    begins, ends = window.since, window.until
+    return (begins is None or begins <= day_start(date.fromisoformat(first), UTC_ZONE)) and (
+        ends is None or ends >= day_end(date.fromisoformat(last), UTC_ZONE)
+    )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
+    Integer,
     Table,
     case,
     cast,
@@ -24,6 +25,9 @@ from sqlalchemy import (
     or_,
     type_coerce,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from spend_middleware.call import Status, UsageSource
 from spend_middleware.store.records import storable
@@ -42,8 +46,31 @@ ADJUSTMENTS: Table = _TABLES["spend_adjustments"]
 META: Table = _TABLES["spend_meta"]
 
 
-BY_NAME: dict[Table, str] = {NAMES: "spend_name_daily_name", CUSTOMERS: "spend_customer_daily_end_user"}
-"""Rollups whose key begins with the day -> the index that begins with the name."""
+BY_NAME = frozenset((NAMES, CUSTOMERS))
+"""Rollups whose key begins with zone and day, and which have an index that begins with the name."""
+
+
+class rare(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """A condition that few rows meet, which SQLite is told; PostgreSQL has statistics and knows.
+
+    Nobody runs ANALYZE on an application's SQLite file, and without statistics its planner takes the primary key, and
+    reads every name of every day to find one (https://www.sqlite.org/lang_corefunc.html#likelihood).
+    """
+
+    type = (
+        Integer()
+    )  # called boolean, SQLAlchemy would compare it with 1, and SQLite no longer see the column in it
+    inherit_cache = True
+
+
+@compiles(rare)
+def _as_it_is(element: rare, compiler: SQLCompiler, **more: Any) -> str:
+    return compiler.process(element.clauses, **more)
+
+
+@compiles(rare, "sqlite")
+def _with_its_likelihood(element: rare, compiler: SQLCompiler, **more: Any) -> str:
+    return f"likelihood({compiler.process(element.clauses, **more)}, 0.00001)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +120,13 @@ def _all_narrow(*, all_time: bool) -> tuple[Source, ...]:
 _OVER_ALL_TIME = _all_narrow(all_time=True)
 _BY_DAY = (
     *_all_narrow(all_time=False),
-    Source(CUSTOMERS, {by: CUSTOMERS.c[by.value] for by in _CUSTOMER}),
     Source(DAILY, {by: DAILY.c[by.value] for by in _WIDE}),
+    Source(CUSTOMERS, {by: CUSTOMERS.c[by.value] for by in _CUSTOMER}),
 )
 
 
 def source_for(dimensions: frozenset[By], *, all_time: bool) -> Source | None:
-    """Return the narrowest rollup that knows all of these dimensions; None when only single calls do."""
+    """Return the smallest rollup that knows all of these dimensions; None when only single calls do."""
     candidates = (*_OVER_ALL_TIME, *_BY_DAY) if all_time else _BY_DAY
     return next((source for source in candidates if dimensions <= source.columns.keys()), None)
 
