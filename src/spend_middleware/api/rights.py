@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.routing import Permission
@@ -114,9 +114,8 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _grouped(allowed_routes: object, path: str) -> bool:
-    names = allowed_routes if isinstance(allowed_routes, list | tuple) else ()
-    return any(path.startswith(_GROUPS.get(str(name), ())) for name in names)
+def _grouped(allowed_routes: Sequence[str], path: str) -> bool:
+    return any(path.startswith(_GROUPS.get(name, ())) for name in allowed_routes)
 
 
 def masked(text: str) -> str:
