@@ -80,11 +80,19 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
     for name in CREDENTIAL_HEADERS:
         value = headers.get(name)
         if value:
+            if value.startswith("Bearer ") and value[7:].isalnum():
+                return value[7:]
             signed = _SIGNED.match(value)
             secret = signed.group(1) if signed else _BEARER.sub("", value, count=1).strip()
             if secret:
                 return secret
     return None
+
+
+@lru_cache(maxsize=1024)
+def of_credential(secret: str) -> Attribution:
+    """Return the attribution of a call that says nothing but the credential that it goes out with."""
+    return Attribution(key_hash=hash_key(secret))
 
 
 def clean(text: str, limit: int = MAX_NAME) -> str:

@@ -21,6 +21,7 @@ from spend_middleware.call import (
     UsageSource,
     new_call_id,
 )
+from spend_middleware.guard import note_fault
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
@@ -126,7 +127,7 @@ def measure(
     route: Any = exchange.route
     received = Received(
         status=exchange.status or 0,
-        headers=dict(exchange.headers),
+        headers=exchange.headers,
         body=exchange.content(),
         complete=exchange.outcome is Outcome.COMPLETE and exchange.whole,
     )
@@ -176,7 +177,9 @@ def _call(
         raw_usage=reading.raw_usage,
         attribution=attribution,
     )
-    return dataclasses.replace(call, cost=_cost(call, exchange, reading, book))
+    # Not `replace`, which makes the whole value a second time: nobody has seen this one yet.
+    object.__setattr__(call, "cost", _cost(call, exchange, reading, book))
+    return call
 
 
 def _usage(route: Route, reading: Reading) -> Usage:
@@ -206,7 +209,12 @@ def _cost(call: Call, exchange: Exchange, reading: Reading, book: PriceBook) -> 
         if 300 <= (exchange.status or 0) < 400:
             return NO_COST
         return UNPRICED
-    return price(call, book, reading.reported_cost)
+    try:
+        return price(call, book, reading.reported_cost)
+    except Exception as error:
+        # A fault in pricing must not take the tokens and the row with it.
+        note_fault("pricing a call", error)
+        return UNPRICED._replace(reason=f"pricing failed: {type(error).__name__}")
 
 
 def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> Cost:

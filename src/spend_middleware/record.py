@@ -94,21 +94,6 @@ def owner_columns(attribution: Attribution) -> dict[str, Any]:
     }
 
 
-def started_row_of(call: Call) -> dict[str, Any]:
-    """Return what is known of a call when it goes out; it becomes a row if the process dies before the answer."""
-    row = owner_columns(call.attribution)
-    row.update(
-        call_type=call.operation,
-        provider=call.provider,
-        model_group=_bounded(call.request_model),
-        api_base=call.api_base,
-        endpoint=call.endpoint,
-        start_time=_micros(call.started_at),
-        attempt=call.attempt,
-    )
-    return row
-
-
 def call_of(row: Mapping[str, Any]) -> Call:
     """Return the call that a stored row tells of, as far as it is needed to price it again."""
     usage = row["usage"]

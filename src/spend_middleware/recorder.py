@@ -18,6 +18,7 @@ from spend_middleware.attribution import (
     current_scope,
     hash_key,
     merge,
+    of_credential,
     presented_key,
 )
 from spend_middleware.call import Attribution, Call, Status, UsageSource, new_call_id
@@ -25,7 +26,7 @@ from spend_middleware.headers import cost_headers
 from spend_middleware.interception.exchange import Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, base_of, measure, price_again
 from spend_middleware.pricing.book import PriceBook
-from spend_middleware.record import row_of, started_row_of
+from spend_middleware.record import owner_columns, row_of
 from spend_middleware.settings import Settings
 from spend_middleware.telemetry import Telemetry
 from spend_middleware.wire import request, table
@@ -111,7 +112,7 @@ class Recorder:
     def opened(self, exchange: Exchange) -> None:
         """See a request before it goes out: who asked, what of it is ours and must not leave."""
         route: Any = exchange.route
-        headers = dict(exchange.request_headers)
+        headers = exchange.request_headers
         content = _json_object(exchange.request_body) or exchange.request_form
         exchange.max_body_bytes = self._settings.max_body_bytes
         scope = current_scope.get()
@@ -135,7 +136,7 @@ class Recorder:
             exchange.answer = self._gate(attribution, route, content or {})
             opened.refused = exchange.answer is not None
         if self._settings.journal_marks and route.certain and not route.follow_up:
-            self._ledger.mark(exchange.call_id, self._started(exchange, route, content or {}, opened))
+            self._mark(exchange, route, content or {}, opened)
 
     def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
         """Return the headers for a streamed answer: the id under which its cost is found later."""
@@ -213,29 +214,38 @@ class Recorder:
     def _attribution(
         self, content: Mapping[str, Any] | None, headers: Mapping[str, str], route: Route, scope: Scope | None
     ) -> Attribution:
-        settings = self._settings
         fields = request.fields_of(content, headers, route)
-        own = Attribution(
+        around = NOBODY if scope is None else scope.attribution
+        secret = presented_key(headers) if around.key_hash is None else None
+        trace_id = self._telemetry.trace_id() if around.trace_id is None else None
+        if fields is request.NO_FIELDS and scope is None and trace_id is None:
+            return NOBODY if secret is None else of_credential(secret)
+        found = merge(self._said(fields), around, max_tags=self._settings.max_tags)
+        changes: dict[str, Any] = {}
+        if secret is not None:
+            changes["key_hash"] = hash_key(secret)
+        if found.session_id is None and scope is not None:
+            changes["session_id"] = scope.request_id
+        if trace_id is not None:
+            changes["trace_id"] = trace_id
+        if found.end_user and (
+            self._settings.disable_end_user_cost_tracking or self._settings.hash_end_users
+        ):
+            hidden = self._settings.disable_end_user_cost_tracking
+            changes["end_user"] = None if hidden else hash_key(found.end_user)
+        return dataclasses.replace(found, **changes) if changes else found
+
+    def _said(self, fields: request.CallFields) -> Attribution:
+        if fields is request.NO_FIELDS:
+            return NOBODY
+        settings = self._settings
+        return Attribution(
             tags=clean_tags(fields.tags, settings.max_tags, settings.max_tag_length) if fields.tags else (),
             end_user=clean_name(fields.end_user),
             session_id=clean_name(fields.session_id),
             agent_id=clean_name(fields.agent_id),
             metadata=clean_metadata(fields.metadata) if fields.metadata else {},
         )
-        around = NOBODY if scope is None else scope.attribution
-        found = merge(own, around, max_tags=settings.max_tags)
-        changes: dict[str, Any] = {}
-        if found.key_hash is None and (secret := presented_key(headers)):
-            changes["key_hash"] = hash_key(secret)
-        if found.session_id is None and scope is not None:
-            changes["session_id"] = scope.request_id
-        if found.trace_id is None and (trace_id := self._telemetry.trace_id()):
-            changes["trace_id"] = trace_id
-        if found.end_user and (settings.disable_end_user_cost_tracking or settings.hash_end_users):
-            changes["end_user"] = (
-                None if settings.disable_end_user_cost_tracking else hash_key(found.end_user)
-            )
-        return dataclasses.replace(found, **changes) if changes else found
 
     def _rewrite(self, exchange: Exchange, content: Mapping[str, Any], route: Route) -> None:
         headers = exchange.request_headers
@@ -248,23 +258,17 @@ class Recorder:
         if changed is not None:
             exchange.new_body = request.encode(changed)
 
-    def _started(
-        self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened
-    ) -> dict[str, Any]:
+    def _mark(self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened) -> None:
         model = content.get("model")
-        return started_row_of(
-            Call(
-                call_id=exchange.call_id,
-                provider=route.provider,
-                operation=route.operation,
-                request_model=model if isinstance(model, str) else route.model or "",
-                api_base=base_of(exchange.url),
-                endpoint=ENDPOINTS.get(route.operation, f"/{route.operation}"),
-                started_at=exchange.started,
-                attempt=opened.attempt,
-                attribution=opened.attribution,
-            )
-        )
+        row = owner_columns(opened.attribution)
+        row["call_type"] = route.operation
+        row["provider"] = route.provider
+        row["model_group"] = model[:512] if isinstance(model, str) else route.model or ""
+        row["api_base"] = base_of(exchange.url)
+        row["endpoint"] = ENDPOINTS.get(route.operation, f"/{route.operation}")
+        row["start_time"] = int(exchange.started * 1_000_000)
+        row["attempt"] = opened.attempt
+        self._ledger.mark(exchange.call_id, row)
 
 
 def _json_object(body: bytes | None) -> Mapping[str, Any] | None:

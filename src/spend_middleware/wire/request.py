@@ -44,7 +44,7 @@ class CallFields:
     call_id: str | None = None
 
 
-_NO_FIELDS = CallFields()
+NO_FIELDS = CallFields()
 
 
 def fields_of(
@@ -59,7 +59,7 @@ def fields_of(
     body = content or {}
     named = "\n".join(headers)
     if "x-litellm-" not in named and "-session-id" not in named and _FIELDS.isdisjoint(body):
-        return _NO_FIELDS
+        return NO_FIELDS
     metadata = _object_in(body.get("metadata"))
     theirs = _object_in(body.get("litellm_metadata"))
     return CallFields(
