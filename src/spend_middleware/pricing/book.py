@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spend_middleware.call import Charge, Cost, PricingStatus, Usage
+from spend_middleware.call import Charge, Cost, PricingStatus
 from spend_middleware.pricing import adjust, maps
 from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
 from spend_middleware.pricing.layers import Layers
+from spend_middleware.pricing.others import Others
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates, check_fields, is_price_field
 from spend_middleware.pricing.table import FOREVER, PriceTable
@@ -135,7 +135,7 @@ class PriceBook:
         elif found.tokens_only and found.card is not None and not (usage.units or usage.passes):
             lines, reason = token_charges(usage, found.card.at(usage.input_tokens, query.at)), None
         else:
-            lines, reason = charges_of(found, query, _Others(self, layers, query))
+            lines, reason = charges_of(found, query, Others(self.sheet, layers, query))
         listed = None if reason else adjust.total(lines)
         key = found.rates.key if found else None
         if query.reported_cost is not None and adjust.is_usable(query.reported_cost):
@@ -172,6 +172,7 @@ class PriceBook:
     # -- finding the row
 
     def sheet(self, layers: Layers, query: PriceQuery) -> Sheet | None:
+        """Return the row that prices a query, ready for pricing; None when no name of it is known."""
         traits = query.usage.traits
         asked = (
             query.provider, query.models, query.operation, query.service_tier, query.batch, query.region,
@@ -213,7 +214,7 @@ class PriceBook:
 
     def _keyed(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
         """Return an empty row for a picture model that has rows by size only, such as "1024-x-1024/dall-e-2"."""
-        others = _Others(self, layers, query)
+        others = Others(self.sheet, layers, query)
         for provider, model in self._wanted(query):
             name = model.removeprefix(f"{provider}/")
             if any("-x-" in key for key in others.ending(name)):
@@ -245,13 +246,13 @@ class PriceBook:
         model = next((m for m in query.models if m), "custom price")
         rates = Rates(model, check_fields(model, query.custom_pricing or {}))
         sheet = compile_sheet(rates, query)
-        lines, reason = charges_of(sheet, query, _Others(self, layers, query))
+        lines, reason = charges_of(sheet, query, Others(self.sheet, layers, query))
         if reason is not None:
             return _unpriced(reason, layers.version)
         listed = None
         found = self.sheet(layers, query)
         if found is not None:
-            list_lines, unpriced = charges_of(found, query, _Others(self, layers, query))
+            list_lines, unpriced = charges_of(found, query, Others(self.sheet, layers, query))
             listed = None if unpriced else adjust.total(list_lines)
         return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, listed)
 
@@ -277,33 +278,6 @@ class PriceBook:
             list_amount=listed,
             reported_amount=query.reported_cost,
         )
-
-
-class _Others:
-    """The other rows that one query's price may need."""
-
-    __slots__ = ("_book", "_layers", "_query")
-
-    def __init__(self, book: PriceBook, layers: Layers, query: PriceQuery) -> None:
-        self._book = book
-        self._layers = layers
-        self._query = query
-
-    def row(self, key: str) -> Rates | None:
-        """Return the row under exactly this key."""
-        found = self._layers.row(key, self._query.at)
-        return None if found is None else found[0]
-
-    def ending(self, name: str) -> Iterable[str]:
-        """Give the keys whose last part is a model's name."""
-        return [key for key in self._layers.all_keys() if key.endswith(f"/{name}")]
-
-    def pass_charges(self, model: str, usage: Usage) -> list[Charge] | None:
-        """Return the lines of a further pass that another model answered; None when its price is unknown."""
-        query = replace(self._query, models=(model,), usage=usage, base_model=None)
-        sheet = self._book.sheet(self._layers, query)
-        lines, reason = charges_of(sheet, query, self) if sheet else ([], "unknown")
-        return None if reason else lines
 
 
 def _shown(row: Rates, name: str, value: Any) -> Any:
