@@ -94,7 +94,7 @@ def test_a_curl_of_the_documents(spend: Spend, providers: Standin) -> None:
 def test_langchain(spend: Spend, providers: Standin) -> None:
     chat = ChatOpenAI(
         base_url=providers.base("openai"),
-        api_key="sk-1234",  # type: ignore[arg-type]
+        api_key="sk-1234",
         model="gpt-4o-mini",
         temperature=0.1,
         extra_body={"user": "palantir", **TAGGED},

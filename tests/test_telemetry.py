@@ -136,7 +136,7 @@ def test_spans_can_be_switched_off(tmp_path: Path) -> None:
 
 def test_metrics_add_up_tokens_and_cost(spend: Spend) -> None:
     call(spend)
-    found = {
+    found: dict[str, Any] = {
         metric.name: metric.data.data_points
         for resource in (reader.get_metrics_data() or pytest.fail("no metrics")).resource_metrics
         for scope in resource.scope_metrics

@@ -126,7 +126,7 @@ class KeyCache:
         """Return a key's record, None for an unknown key, or UNKNOWN; never waits for the database."""
         return self._cached(key_hash) if self._fresh() else UNKNOWN
 
-    def recall(self, key_hash: str) -> KeyRecord | None | Literal[_Unknown.UNKNOWN]:
+    def recall(self, key_hash: str) -> KeyRecord | Literal[_Unknown.UNKNOWN] | None:
         """Return what was last known of a key, however long ago, and have it looked up again behind the caller."""
         self._fresh()
         return self._cached(key_hash)
