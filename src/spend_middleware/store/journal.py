@@ -139,6 +139,8 @@ class Journal:
                 segment = self._write(framed(kind, body))
             except OSError as error:
                 self._could_not_write(error)
+            else:
+                self._wrote()
         if kind == ROW and values is not None:
             return self._queue(call_id, values, segment)
         if kind == UNMARK:
@@ -250,6 +252,11 @@ class Journal:
             return len(self.backlog) < MEMORY_ONLY_ROWS
         return self.database_takes_rows and len(self.backlog) < UNJOURNALED_ROWS
 
+    def _wrote(self) -> None:
+        if self.last_error is not None:
+            self.last_error = None
+            logger.warning("The journal takes records again.")
+
     def _could_not_write(self, error: OSError) -> None:
         if self.last_error is None:
             logger.error("The journal cannot take records: %s", error)
@@ -258,18 +265,15 @@ class Journal:
     # -- the writer's side
 
     def take(self, count: int) -> list[Entry]:
-        """Take up to so many rows from memory, oldest first."""
+        """Return up to so many rows that wait in memory, oldest first; they leave it when they are settled."""
         backlog = self.backlog
-        return [backlog.popleft() for _ in range(min(count, len(backlog)))]
-
-    def put_back(self, entries: list[Entry]) -> None:
-        """Return rows that were taken but not written."""
-        self.backlog.extendleft(reversed(entries))
+        return [backlog[place] for place in range(min(count, len(backlog)))]
 
     def settle(self, entries: list[Entry]) -> None:
-        """Note that these rows are in the database (or set aside), and drop what nobody needs any more."""
+        """Note that the rows taken are in the database (or set aside), and drop what nobody needs any more."""
         with self.lock:
             for entry in entries:
+                self.backlog.popleft()
                 if entry.segment is not None:
                     entry.segment.uncommitted -= 1
                 if entry.marked is not None:

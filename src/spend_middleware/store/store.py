@@ -304,7 +304,7 @@ class Store:
         """Return how many finished calls are not in the database yet."""
         if not self._ready:
             return 0
-        waiting = len(self._journal.backlog) + self._writer.in_flight()
+        waiting = len(self._journal.backlog)
         return waiting + self._journal.spilled_rows() + self._journal.provisional() + self._lane.waiting()
 
     def health(self) -> dict[str, Any]:
@@ -322,7 +322,7 @@ class Store:
             else "starting",
             "database_reachable": journal.database_takes_rows and writer.last_error is None,
             "pending": self.pending(),
-            "queue": len(journal.backlog) + writer.in_flight(),
+            "queue": len(journal.backlog),
             "calls_under_way": journal.calls_under_way,
             "journal": None if self.folder is None else str(self.folder),
             "journal_bytes": journal_bytes,

@@ -8,10 +8,10 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spend_middleware.store.journal import Entry, Journal
+from spend_middleware.store.journal import Journal
 from spend_middleware.store.records import Values, without_nulls
 from spend_middleware.store.segments import Segment, orphans
 from spend_middleware.store.setaside import SetAside
@@ -80,7 +80,6 @@ class Writer:
         self._full = threading.Event()
         self._stop = threading.Event()
         self._progress = threading.Condition()
-        self._in_flight: Sequence[Entry] = ()
         self._looks = 0
         self._looked = 0
         self._hurry = 0
@@ -115,7 +114,7 @@ class Writer:
         if not self._awake:
             self._awake = True
             self._wake.set()
-        if waiting == self._batch_size:
+        if waiting >= self._batch_size and not self._full.is_set():
             self._full.set()
 
     def wait(self, number: int, timeout: float) -> bool:
@@ -149,16 +148,9 @@ class Writer:
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def in_flight(self) -> int:
-        """Return how many rows are being written now."""
-        return len(self._in_flight)
-
     @property
     def oldest_at(self) -> float | None:
         """When the oldest row that waits in memory was appended (monotonic seconds)."""
-        in_flight = self._in_flight
-        if in_flight:
-            return in_flight[0].at
         with contextlib.suppress(IndexError):
             return self._journal.backlog[0].at
         return None
@@ -168,9 +160,6 @@ class Writer:
         return self._looks
 
     def _all_up_to(self, number: int) -> bool:
-        in_flight = self._in_flight
-        if in_flight and in_flight[0].number <= number:
-            return False
         oldest = self._journal.oldest_number()
         return oldest is None or oldest > number
 
@@ -217,17 +206,8 @@ class Writer:
         if not self.failing and not self._journal.database_takes_rows:
             self.write([])  # nothing to write, but health shall know whether the database answers
         while entries := self._journal.take(self._batch_size):
-            self._in_flight = entries
-            try:
-                self.write([entry.values for entry in entries])
-            except BaseException:
-                self._journal.put_back(entries)
-                raise
-            finally:
-                if self.failing:
-                    self._in_flight = ()
+            self.write([entry.values for entry in entries])
             self._journal.settle(entries)
-            self._in_flight = ()
             self._made_progress()
         for segment in self._journal.spilled():
             self._write_spilled(segment)
