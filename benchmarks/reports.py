@@ -158,15 +158,18 @@ def questions(reports: Reports) -> dict[str, Callable[[], Any]]:
     """Return what is measured, by the name of its line."""
     last = date(2026, 8, 29)
     all_days, one_day = Period(start=FIRST_DAY.date(), end=last), Period(start=last, end=last)
+    two_months = Period(start=date(2026, 7, 1), end=last)
     month = Period(start=date(2026, 8, 1), end=last)
     by, key, day = reports.by, Filter(api_key=("key-00500",)), By.DAY
     return {
         "tags, all time": lambda: reports.tags(EVERYTHING),
         "tags, 90 days": lambda: reports.tags(EVERYTHING, all_days),
+        "tags, the last 60 days": lambda: reports.tags(EVERYTHING, two_months),
         "total by team": lambda: by([By.TEAM], EVERYTHING, all_days),
         "total by model": lambda: by([By.MODEL], EVERYTHING, all_days),
         "total by provider": lambda: by([By.PROVIDER], EVERYTHING, all_days),
         "total by key": lambda: by([By.KEY], EVERYTHING, all_days, limit=100),
+        "total by team, 60 days": lambda: by([By.TEAM], EVERYTHING, two_months),
         "total by day": lambda: by([day], EVERYTHING, all_days),
         "one tag by day": lambda: by([day], EVERYTHING, all_days, Filter(tag=("tag-00020",))),
         "one key by day": lambda: by([day], EVERYTHING, all_days, key),
@@ -240,7 +243,7 @@ def compare(url: str, sizes: Sequence[int]) -> None:
         answers, seconds = at_size(url, count)
         print(f"{count:,} calls written in {seconds:.0f} s ({count / seconds:,.0f} rows/s)", file=sys.stderr)
         columns.append(answers)
-    print(f"\n{url.rsplit('@', maxsplit=1)[-1] or 'SQLite'}, ms, best of {REPEATS}")
+    print(f"\n{url.rsplit('@', maxsplit=1)[-1] or 'SQLite'}, ms{'' if url else ' of CPU'}, best of {REPEATS}")
     print(f"{'report':28}" + "".join(f"{count:>14,}" for count in sizes) + f"{'ratio':>9}")
     for name in columns[0]:
         cells = [column[name] for column in columns]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -422,4 +422,3 @@ class LogPage:
     rows: tuple[LogRow, ...]
     total: int
     next: Cursor | None
-    totals: Sums = field(default_factory=Sums)
