@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_tags_count_a_call_once_per_tag_and_once_in_the_total(filled: Books) -> 
         Period(start=START, end=END, zone="Asia/Kathmandu"),
     ):
         report = filled.reports.tags(EVERYTHING, period)
-        cut = {"zone": period.zone or "UTC", "start": period.start, "end": period.end}
+        cut: dict[str, Any] = {"zone": period.zone or "UTC", "start": period.start, "end": period.end}
         expected = grouped(ROWS, [By.TAG], **cut)
         assert {(tag.tag,): tag.sums for tag in report.tags} == expected
         assert report.total == total_of(ROWS, **cut)
@@ -153,7 +154,7 @@ def test_a_scope_sees_its_own_calls_in_every_report(filled: Books, number: int) 
     scope, sees = SCOPES[number]
     reports, period = filled.reports, Period(start=START, end=END)
     own = [one for one in ROWS if sees(one)]
-    inside = {"start": START, "end": END}
+    inside: dict[str, Any] = {"start": START, "end": END}
     assert reports.total(scope) == total_of(own)
     for grouping in GROUPINGS:
         assert {g.keys: g.sums for g in reports.by(grouping, scope, period).groups} == grouped(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_the_summary_of_a_day_splits_its_spend_by_key_user_and_model(
         for r in ROWS
         if not where.parts() or r["api_key"] in where.api_key or (where.tag and '"red"' in r["request_tags"])
     ]
-    cut = {"zone": period.zone or "UTC", "start": START, "end": END}
+    cut: dict[str, Any] = {"zone": period.zone or "UTC", "start": START, "end": END}
     days = list(filled.reports.daily_summary(EVERYTHING, period, where))
     assert {(day.day,): day.sums for day in days} == grouped(own, [By.DAY], **cut)
     assert [day.day for day in days] == sorted(day.day for day in days)
@@ -47,7 +48,7 @@ def test_the_summary_of_a_day_splits_its_spend_by_key_user_and_model(
 @pytest.mark.parametrize("period", PERIODS, ids=["utc", "los-angeles"])
 @pytest.mark.parametrize("by", [[By.TEAM], [By.END_USER], [By.TEAM, By.END_USER]], ids=str)
 def test_each_days_groups_hold_their_models_and_keys(filled: Books, period: Period, by: Sequence[By]) -> None:
-    cut = {"zone": period.zone or "UTC", "start": START, "end": END}
+    cut: dict[str, Any] = {"zone": period.zone or "UTC", "start": START, "end": END}
     groups = list(filled.reports.daily_groups(by, EVERYTHING, period))
     assert {(group.day, *group.keys): group.sums for group in groups} == grouped(ROWS, [By.DAY, *by], **cut)
     assert [(group.day, *group.keys) for group in groups] == sorted(

@@ -24,7 +24,14 @@ from spend_middleware.store.retention import retain
 from spend_middleware.store.verify import verify
 
 ZONES = ("UTC", "Asia/Kathmandu")
-GROUPINGS = ([], [By.DAY], [By.TAG], [By.KEY], [By.DAY, By.END_USER], [By.TEAM, By.PROVIDER, By.ENDPOINT])
+GROUPINGS: tuple[list[By], ...] = (
+    [],
+    [By.DAY],
+    [By.TAG],
+    [By.KEY],
+    [By.DAY, By.END_USER],
+    [By.TEAM, By.PROVIDER, By.ENDPOINT],
+)
 LAST = date(2026, 4, 13)
 
 

@@ -111,7 +111,7 @@ def test_numbered_pages_in_any_order_meet_each_row_once(
     monkeypatch.setattr(rows_count, "_NEAR", 5)  # as if every page were a far one
     for descending in (True, False):
         for where in (LogFilter(), LogFilter(since=MIDNIGHT), LogFilter(until=MIDNIGHT, api_key=("key1",))):
-            ask = {"order": order, "descending": descending}
+            ask: dict[str, Any] = {"order": order, "descending": descending}
             whole = [
                 one.columns["id"] for one in filled.reports.logs(EVERYTHING, where, limit=1_000, **ask).rows
             ]
