@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
-import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from pydantic_core import from_json
+
+from spend_middleware.store.own_files import OwnFiles, Sync
 from spend_middleware.store.records import (
-    COLUMNS,
-    HEADER,
     MARK,
     PROVISIONAL,
     ROW,
@@ -26,9 +25,7 @@ from spend_middleware.store.records import (
     framed,
     read_frames,
 )
-from spend_middleware.store.segments import SEGMENT_BYTES, Owner, Segment, claim, folder_bytes
-
-from pydantic_core import from_json, to_json  # isort: skip
+from spend_middleware.store.segments import SEGMENT_BYTES, Segment, folder_bytes
 
 logger = logging.getLogger("spend_middleware.store")
 
@@ -43,14 +40,6 @@ MEMORY_ONLY_ROWS = 100_000
 
 PINNED_SEGMENTS = 4
 """Segments that may wait for calls under way alone; what older ones pin is written again."""
-
-_HEADER = framed(HEADER, to_json(COLUMNS))
-
-Sync = Literal["off", "always"] | float
-
-
-class JournalFullError(OSError):
-    """The journal holds as much as it may."""
 
 
 class Entry(NamedTuple):
@@ -71,7 +60,7 @@ class Entry(NamedTuple):
     at: float
 
 
-class Journal:
+class Journal(OwnFiles):
     """The live journal of one process; every method may be called from any thread.
 
     Args:
@@ -89,30 +78,20 @@ class Journal:
         sync: Sync = "off",
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
-        self.folder = folder
+        super().__init__(folder, max_bytes=max_bytes, sync=sync, segment_bytes=segment_bytes)
         self.backlog: deque[Entry] = deque()
         self.database_takes_rows = False  # the writer says so
         self.refused = 0
         self.unjournaled = 0
         self.last_error: str | None = None
-        self.lock = threading.Lock()
-        self._max_bytes = max_bytes
-        self._sync = sync
-        self._segment_bytes = segment_bytes
         self._forget()
         _journals.add(self)
 
     def _forget(self) -> None:
-        """Start with nothing: at first, and in a forked child, whose records are the parent's to write."""
+        super()._forget()
         self._pid = os.getpid()
-        self._owner: Owner | None = None
-        self._current: Segment | None = None
-        self._segments: dict[int, Segment] = {}
         self._open: dict[str, Segment] = {}
         self._provisional: set[str] = set()
-        self._bytes = 0
-        self._others = 0
-        self._unsynced = False
         self.number = 0
         self.backlog.clear()
 
@@ -120,12 +99,7 @@ class Journal:
         """In a forked child: drop the parent's descriptors (its locks stay with it) and begin anew."""
         if self._pid == os.getpid():
             return
-        self.lock = threading.Lock()
-        for segment in self._segments.values():
-            with contextlib.suppress(OSError):
-                segment.close()
-        if self._owner is not None:
-            self._owner.release()
+        self._release_inherited()
         self.refused = self.unjournaled = 0
         self._forget()
 
@@ -148,58 +122,6 @@ class Journal:
         elif segment is not None:
             self._pin(kind, call_id, segment)
         return True
-
-    def _write(self, frame: bytes) -> Segment:
-        segment = self._current
-        if segment is None or segment.size + len(frame) > self._segment_bytes:
-            segment = self._next_segment()
-        if self._bytes + len(frame) > self._max_bytes - self._others:
-            raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
-        if segment.size == 0:
-            self._write_bytes(segment, _HEADER)
-        self._write_bytes(segment, frame)
-        if self._sync == "always":
-            _force(segment.fd)
-        else:
-            self._unsynced = True
-        return segment
-
-    def _write_bytes(self, segment: Segment, record: bytes) -> None:
-        try:
-            written = os.write(segment.fd, record)
-        except OSError:
-            written = -1
-            raise
-        finally:
-            if written != len(record):
-                with contextlib.suppress(OSError):  # half a record must not stand before the next one
-                    os.ftruncate(segment.fd, segment.size)
-        if written != len(record):
-            raise OSError(errno.ENOSPC, "only a part of the record fitted", str(segment.path))
-        segment.size += written
-        self._bytes += written
-
-    def _next_segment(self) -> Segment:
-        self.seal()
-        if self._owner is None:
-            self._claim()
-        owner = self._owner
-        assert owner is not None  # noqa: S101
-        number = max(self._segments, default=0) + 1
-        try:
-            segment = owner.create(number)
-        except FileNotFoundError:  # somebody deleted the folder under us
-            self._claim()
-            segment = self._owner.create(number)  # type: ignore[union-attr]
-        self._segments[number] = self._current = segment
-        return segment
-
-    def _claim(self) -> None:
-        if self.folder is None:
-            return
-        if self._owner is not None:
-            self._owner.release()
-        self._owner = claim(self.folder)
 
     def _pin(self, kind: bytes, call_id: str, segment: Segment) -> None:
         before = self._open.get(call_id)
@@ -320,58 +242,7 @@ class Journal:
                     self._pin(kind, call_id, self._write(framed(kind, body)))
             self._drop_done()
 
-    def seal(self) -> None:
-        """End the open segment; the next record begins another one. The caller holds the lock."""
-        segment, self._current = self._current, None
-        if segment is None:
-            return
-        if self._sync != "off":
-            _force(segment.fd)
-        segment.sealed = True
-        segment.close()
-
-    def _drop_done(self) -> None:
-        """Unlink sealed segments that are done, and empty the open one when all in it is in the database."""
-        for segment in list(self._segments.values()):
-            if segment.done and segment.sealed:
-                self._drop(segment)
-                segment.path.unlink(missing_ok=True)
-                del self._segments[segment.number]
-            elif segment.done and segment.size:
-                with contextlib.suppress(OSError):
-                    os.ftruncate(segment.fd, 0)
-                    self._drop(segment)
-
-    def _drop(self, segment: Segment) -> None:
-        self._bytes -= segment.size
-        segment.size = 0
-        for holder in segment.held:
-            holder.pins -= 1
-        segment.held.clear()
-
-    def force(self) -> None:
-        """Force what was written since the last time to disk."""
-        with self.lock:
-            if not self._unsynced or self._current is None:
-                return
-            self._unsynced = False
-            fd = os.dup(self._current.fd)
-        try:
-            _force(fd)
-        finally:
-            os.close(fd)
-
     # -- what is in it
-
-    @property
-    def bytes(self) -> int:
-        """The bytes of this process's segments."""
-        return self._bytes
-
-    @property
-    def owner_path(self) -> Path | None:
-        """This process's own folder, None before its first record."""
-        return None if self._owner is None else self._owner.path
 
     @property
     def calls_under_way(self) -> int:
@@ -416,10 +287,6 @@ class Journal:
             if self._owner is not None:
                 self._owner.release()
             self._forget()
-
-
-def _force(fd: int) -> None:
-    getattr(os, "fdatasync", os.fsync)(fd)
 
 
 _journals: weakref.WeakSet[Journal] = weakref.WeakSet()
