@@ -20,7 +20,7 @@ from spend_middleware.store.zone_fill import fill_zone
 
 NOW = micros("2026-04-14T10:00") / 1e6
 KEPT = micros("2026-04-04")
-GROUPINGS = (
+GROUPINGS: tuple[list[By], ...] = (
     [By.DAY],
     [By.TAG],
     [By.KEY],
