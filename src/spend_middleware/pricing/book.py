@@ -200,10 +200,20 @@ class PriceBook:
         return sheet
 
     def _find(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
+        retired: tuple[str, str] | None = None
         for provider, model in self._wanted(query):
             key = layers.key(provider, model, query.region)
-            if key is not None:
-                return layers.row(key, query.at)
+            if key is None:
+                continue
+            if retired is None and layers.is_retired(key, query.at):
+                # A dropped snapshot is priced as the alias that was asked for, where that is listed still.
+                retired = key, model
+                continue
+            if retired is not None and not retired[1].startswith(f"{model}-"):
+                continue
+            return layers.row(key, query.at)
+        if retired is not None:
+            return layers.row(retired[0], query.at)
         if query.operation.startswith(("image", "aimage")):
             return self._keyed(layers, query)
         # OpenRouter's own suffix for the variants that cost nothing (https://openrouter.ai/docs/model-variants, "Free").
