@@ -143,6 +143,10 @@ def list_keys(
     include_team_keys: Annotated[
         bool, Query(description="Also the keys of the teams that the caller leads.")
     ] = False,
+    include_created_by_keys: Annotated[
+        bool, Query(description="Also the keys that the caller has made for others.")
+    ] = False,
+    expand: Annotated[list[Part] | None, Query(description="Accepted; whole keys name their users.")] = None,  # noqa: ARG001
     sort_by: Part | None = None,
     sort_order: Literal["asc", "desc"] = "desc",
     status: Annotated[Part | None, Query(description="active, blocked or expired.")] = None,
@@ -158,6 +162,7 @@ def list_keys(
     query = KeyQuery(
         all_owners=caller.sees_all,
         owner=caller.user_id,
+        owner_made=include_created_by_keys,
         owner_teams=tuple(sorted(led_teams(caller))) if include_team_keys or team_id else (),
         owner_token=caller.key_hash,
         user_id=user_id,

@@ -185,6 +185,12 @@ def list_team_v2(
     team_id: Part | None = None,
     team_alias: Annotated[Part | None, Query(description="A piece of the alias.")] = None,
     search: Search = None,
+    search_team_id_match: Annotated[
+        Literal["exact", "contains"], Query(description="How `search` is compared with ids.")
+    ] = "exact",
+    status: Annotated[
+        Literal["deleted"] | None, Query(description="Deleted teams are not kept: none.")
+    ] = None,
     page: QueryPage = 1,
     page_size: Annotated[int, Query(ge=1, le=100, description="Teams a page.")] = 10,
     sort_by: Part | None = None,
@@ -192,12 +198,13 @@ def list_team_v2(
 ) -> Response:
     """List teams page by page; who may not see all sees their own."""
     query = TeamQuery(
-        among=_among(caller, user_id),
+        among=() if status == "deleted" else _among(caller, user_id),
         user_id=user_id,
         organization_id=organization_id,
         team_id=team_id,
         alias_part=team_alias,
         search=search,
+        search_whole_ids=search_team_id_match == "exact",
     )
     with directory.read() as desk:
         teams, total = directory_teams.find(
@@ -221,6 +228,12 @@ def list_team_v2(
             "total_pages": pages(total, page_size),
         }
     )
+
+
+@routes.get("/team/available", permission=Permission.ANY_KEY, response_model=list[LiteLLM_TeamTable])
+def list_available_teams() -> Response:
+    """List the teams that anybody may join: none, members are put into a team by an admin."""
+    return answer([])
 
 
 # -- members

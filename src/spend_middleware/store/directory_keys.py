@@ -222,12 +222,13 @@ class KeyQuery:
     """Which keys are asked for; all that is given must hold.
 
     Args:
-        owner: Only keys of this user, or of the teams in `owner_teams`, or the one in `owner_token`; None for any.
+        owner: Only keys of this user (with `owner_made` also those that the user made), or of the teams in `owner_teams`, or the one in `owner_token`; None for any.
         alias_part: A piece of the alias, in any case.
         status: "active", "blocked" or "expired".
     """
 
     owner: str | None = None
+    owner_made: bool = False
     owner_teams: tuple[str, ...] = ()
     owner_token: str | None = None
     all_owners: bool = False
@@ -292,6 +293,8 @@ def _owned(query: KeyQuery) -> Any:
     parts: list[Any] = []
     if query.owner:
         parts.append(col(SpendKey.user_id) == query.owner)
+        if query.owner_made:
+            parts.append(col(SpendKey.created_by) == query.owner)
     if query.owner_teams:
         parts.append(col(SpendKey.team_id).in_(query.owner_teams))
     if query.owner_token:

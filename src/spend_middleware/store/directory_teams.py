@@ -142,6 +142,7 @@ class TeamQuery:
     team_id: str | None = None
     alias_part: str | None = None
     search: str | None = None
+    search_whole_ids: bool = False
 
 
 def find(
@@ -169,12 +170,17 @@ def find(
     if query.alias_part:
         chosen = chosen.where(col(SpendTeam.team_alias).icontains(query.alias_part, autoescape=True))
     if query.search:
-        columns = (col(SpendTeam.team_alias), col(SpendTeam.team_id))
-        chosen = chosen.where(or_(*(column.icontains(query.search, autoescape=True) for column in columns)))
+        alias, team_id = col(SpendTeam.team_alias), col(SpendTeam.team_id)
+        named = team_id == query.search if query.search_whole_ids else _holds(team_id, query.search)
+        chosen = chosen.where(or_(_holds(alias, query.search), named))
     total = desk.session.exec(select(func.count()).select_from(chosen.subquery())).one()
     column = col(getattr(SpendTeam, sort_by))
     order = (column.is_(None), column.desc() if descending else column.asc(), col(SpendTeam.team_id).asc())
     return list(desk.session.exec(chosen.order_by(*order).offset(offset).limit(limit)).all()), total
+
+
+def _holds(column: Any, part: str) -> Any:
+    return column.icontains(part, autoescape=True)
 
 
 def keys_of(desk: Desk, team_ids: Sequence[str]) -> dict[str, list[SpendKey]]:
