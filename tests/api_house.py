@@ -35,6 +35,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "viewer": {"user_id": "auditor"},
     "internal": {"user_id": "ishaan"},
     "internal_viewer": {"user_id": "krrish"},
+    "roleless": {"user_id": "nobody-knows-me"},
     "nobody": {},
     "team": {"team_id": "t-prod"},
     "other_team": {"team_id": "t-test"},

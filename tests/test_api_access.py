@@ -119,8 +119,8 @@ ALLOWED: dict[Permission, set[str]] = {
     Permission.ADMIN: ADMINS,
     Permission.READ_ALL: VIEWERS,
     Permission.GLOBAL_SPEND: VIEWERS | {"opened"},
-    Permission.SPEND: VIEWERS | {"internal", "internal_viewer", "opened"},
-    Permission.ANALYTICS: VIEWERS | {"internal", "internal_viewer"},
+    Permission.SPEND: VIEWERS | {"internal", "internal_viewer", "roleless", "opened"},
+    Permission.ANALYTICS: VIEWERS | {"internal", "internal_viewer", "roleless"},
     Permission.OWN_KEYS: ADMINS | {"internal"},
     Permission.ANY_KEY: VALID - {"routed", "routed_team"},
 }
@@ -201,6 +201,7 @@ def tags_seen(http: TestClient, caller: str) -> list[str]:
         ("viewer", EVERY_TAG),
         ("internal", ["of-ishaan"]),
         ("internal_viewer", []),
+        ("roleless", []),
         ("opened", EVERY_TAG),
         ("routed", EVERY_TAG),
         ("routed_team", ["of-test"]),
@@ -225,7 +226,7 @@ def test_no_row_of_another_owner_comes_back_whatever_is_asked_for(house: Spend, 
             or route.permission is Permission.DOCS
         ):
             continue
-        for caller in ("internal", "internal_viewer"):
+        for caller in ("internal", "internal_viewer", "roleless"):
             answer = http.get(f"{route.path}?{MAY}&{narrowing}&litellm_model_id=x", headers=bearer(caller))
             if answer.status_code == 200:
                 assert not [word for word in OF_OTHERS if word in answer.text], (route.path, caller)

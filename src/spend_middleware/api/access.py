@@ -15,7 +15,7 @@ from fastapi import Request
 from spend_middleware.api.addresses import Address, client_address, within
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.house import House
-from spend_middleware.api.rights import PROXY_ADMIN, PROXY_ADMIN_VIEWER, authorise, masked
+from spend_middleware.api.rights import PROXY_ADMIN, PROXY_ADMIN_VIEWER, authorise, masked, role_of
 from spend_middleware.api.routing import Permission
 from spend_middleware.store.key_cache import KeyRecord
 from spend_middleware.store.report_values import EVERYTHING, Scope
@@ -146,7 +146,7 @@ class Gate:
         scope = authorise(record, path, permission)
         return Caller(
             key_hash=hashed,
-            role=record.user_role,
+            role=role_of(record),
             scope=scope,
             user_id=record.user_id,
             team_id=record.team_id,

@@ -27,6 +27,11 @@ _WRITES = frozenset({Permission.ADMIN, Permission.OWN_KEYS})
 _OPENED_BY_KEY = frozenset({Permission.GLOBAL_SPEND, Permission.SPEND})
 
 
+def role_of(record: KeyRecord) -> str | None:
+    """Return the role of a key's owner; one whose user has none may read what is its own, and nothing else."""
+    return record.user_role or (INTERNAL_USER_VIEWER if record.user_id else None)
+
+
 def authorise(record: KeyRecord, path: str, permission: Permission) -> Scope:
     """Return what a virtual key may see on a route, or raise the refusal."""
     if permission is Permission.MASTER:
@@ -43,7 +48,7 @@ def authorise(record: KeyRecord, path: str, permission: Permission) -> Scope:
             f"Only allowed to call routes: {list(record.allowed_routes)}. Tried to call route: {path}",
             "auth_error",
         )
-    role = record.user_role
+    role = role_of(record)
     if permission in _OPENED_BY_KEY and record.permissions.get("get_spend_routes") is True:
         return EVERYTHING
     if permission is Permission.ANY_KEY or role in _ROLES[permission]:
@@ -82,7 +87,7 @@ def _refusal(record: KeyRecord, path: str, permission: Permission) -> ProxyError
     return ProxyError(
         401,
         "Authentication Error, Only proxy admin can be used to generate, delete, update info for new "
-        f"keys/users/teams. Route={path}. Your role={record.user_role or 'unknown'}. "
+        f"keys/users/teams. Route={path}. Your role={role_of(record) or 'unknown'}. "
         f"Your user_id={masked(record.user_id or 'None')}",
         "auth_error",
     )
