@@ -189,6 +189,7 @@ class Recorder:
                 call.model,
                 opened.sent.content,
                 reading.visible_text,
+                provider=call.provider,
                 reported=reading.usage if reading.output_missing else None,
             )
         except Exception:

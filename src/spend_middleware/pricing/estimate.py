@@ -9,10 +9,12 @@ import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 from spend_middleware.call import Usage
-from spend_middleware.pricing.prompts import Message, Prompt, message_of, prompt_of
+from spend_middleware.pricing import tool_texts
+from spend_middleware.pricing.prompts import Prompt, message_of, prompt_of
 from spend_middleware.pricing.vocabulary import Vocabulary, load, vocabulary_of
 
 if TYPE_CHECKING:
@@ -32,38 +34,57 @@ PER_MESSAGE = 3
 REPLY = 3
 """Tokens around each message and before the reply (OpenAI cookbook, "How to count tokens with tiktoken")."""
 
-# Hidden system text that a provider adds when tools are given: (start of the model's name, tokens), as measured on
-# recorded calls that report usage.
-TOOL_CONSTANTS = (
-    ("claude", 480),
-    ("anthropic.claude", 480),
-    ("nova", 850),
-    ("amazon.nova", 850),
-    ("llama", 610),
-    ("gpt-5", 77),
-)
+# Whose usage counts no frame around messages: Google's countTokens and Cohere's billed units are of the text alone.
+UNFRAMED = ("gemini", "command")
 
-_encodings: dict[str, tiktoken.Encoding | None] = {}
-_lock = threading.Lock()
+
+class TokenCounter:
+    """Counts the tokens of texts; a vocabulary is loaded when it is first needed, once, and never fetched.
+
+    Args:
+        folder: Where the vocabularies are; those of the package when None.
+    """
+
+    def __init__(self, folder: Traversable | None = None) -> None:
+        self._folder = folder
+        self._encodings: dict[str, tiktoken.Encoding | None] = {}
+        self._lock = threading.Lock()
+
+    def count(self, text: str, model: str = "") -> int:
+        """Return the tokens of a text for a model: by its vocabulary, or by characters if that cannot be loaded."""
+        if not text:
+            return 0
+        encoding = self._encoding(model)
+        if encoding is None:
+            return count_characters(text)
+        if len(text) > SAMPLED_ABOVE:
+            return _sampled(text, encoding)
+        return sum(_encoded(piece, encoding) for piece in pieces(text))
+
+    def method(self, model: str = "") -> str:
+        """Return how texts are counted for a model: "vocabulary" or "characters"."""
+        return "characters" if self._encoding(model) is None else "vocabulary"
+
+    def _encoding(self, model: str) -> tiktoken.Encoding | None:
+        name = vocabulary_of(model)
+        if name in self._encodings:
+            return self._encodings[name]
+        with self._lock:
+            if name not in self._encodings:
+                try:
+                    self._encodings[name] = _built(load(name, self._folder))
+                except (ImportError, OSError, ValueError, KeyError) as error:
+                    log.warning("Tokens are counted by characters, as %s cannot be loaded: %s", name, error)
+                    self._encodings[name] = None
+            return self._encodings[name]
+
+
+_bundled = TokenCounter()
 
 
 def count_text(text: str, model: str = "") -> int:
-    """Return the tokens of a text for a model, by its vocabulary; by its characters where that cannot be loaded."""
-    if not text:
-        return 0
-    encoding = _encoding(vocabulary_of(model))
-    if encoding is None:
-        return count_characters(text)
-    if len(text) > SAMPLED_ABOVE:
-        return _sampled(text, encoding)
-    return sum(_encoded(piece, encoding) for piece in pieces(text))
-
-
-def _sampled(text: str, encoding: tiktoken.Encoding) -> int:
-    step = len(text) / SAMPLES
-    starts = [int(n * step) for n in range(SAMPLES)]
-    counted = sum(_encoded(text[start : start + PIECE], encoding) for start in starts)
-    return round(counted * len(text) / sum(len(text[start : start + PIECE]) for start in starts))
+    """Return the tokens of a text for a model, by the bundled vocabularies."""
+    return _bundled.count(text, model)
 
 
 def pieces(text: str) -> Sequence[str]:
@@ -79,6 +100,13 @@ def pieces(text: str) -> Sequence[str]:
         found.append(text[at:end])
         at = end
     return found
+
+
+def _sampled(text: str, encoding: tiktoken.Encoding) -> int:
+    step = len(text) / SAMPLES
+    spread = [text[int(n * step) : int(n * step) + PIECE] for n in range(SAMPLES)]
+    counted = sum(_encoded(piece, encoding) for piece in spread)
+    return round(counted * len(text) / sum(map(len, spread)))
 
 
 def _encoded(piece: str, encoding: tiktoken.Encoding) -> int:
@@ -110,73 +138,41 @@ def count_messages(
     tool_choice: Any = None,
 ) -> int:
     """Return the prompt tokens of chat messages in OpenAI's or Anthropic's shape."""
-    return _count_chat([message_of(m) for m in messages], model, tools or (), tool_choice)
+    prompt = Prompt([message_of(m) for m in messages], tools=tools or (), tool_choice=tool_choice)
+    return _count_chat(prompt, model, "", "completion")
 
 
-def _count_chat(messages: Sequence[Message], model: str, tools: Sequence[Any], tool_choice: Any) -> int:
-    total = REPLY
-    for message in messages:
-        total += PER_MESSAGE + count_text(message.role, model) + message.image_tokens
-        total += sum(count_text(text, model) for text in message.texts)
+def _count_chat(prompt: Prompt, model: str, provider: str, operation: str) -> int:
+    bare = model.rpartition("/")[2].lower()
+    framed = not bare.startswith(UNFRAMED)
+    total = REPLY if framed else 0
+    for message in prompt.messages:
+        total += message.image_tokens + sum(count_text(text, model) for text in message.texts)
+        if framed:
+            total += PER_MESSAGE + count_text(message.role, model)
         if message.name:
             total += count_text(message.name, model) + 1
-    if tools:
-        total += _count_tools(tools, model) - (4 if any(m.role == "system" for m in messages) else 0)
-        bare = model.rpartition("/")[2].lower()
-        total += next((tokens for start, tokens in TOOL_CONSTANTS if bare.startswith(start)), 0)
-    if tool_choice == "none":
-        total += 1
-    elif isinstance(tool_choice, Mapping):
-        function = tool_choice.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else tool_choice.get("name")
-        total += 7 + count_text(str(name or ""), model)
-    return total
+    total += tool_texts.hidden_tokens(bare, provider, operation, prompt.tools)
+    if prompt.tools:
+        total += _count_tools(prompt, bare)
+    return total + _count_choice(prompt.tool_choice, model)
 
 
-def _count_tools(tools: Sequence[Any], model: str) -> int:
-    """Return the tokens of tool definitions, which OpenAI's models see as TypeScript-like function types."""
-    lines = ["namespace functions {"]
-    for tool in tools:
-        if isinstance(tool, Mapping):
-            function = tool.get("function")
-            lines.extend(_tool_lines(function if isinstance(function, Mapping) else tool))
-    lines.append("} // namespace functions")
-    return count_text("\n".join(lines), model) + 9
+def _count_tools(prompt: Prompt, model: str) -> int:
+    if "claude" in model or model.startswith(UNFRAMED):
+        return count_text(tool_texts.as_json(prompt.tools), model)
+    with_system = any(message.role == "system" for message in prompt.messages)
+    return count_text(tool_texts.as_types(prompt.tools), model) + 9 - (4 if with_system else 0)
 
 
-def _tool_lines(function: Mapping[str, Any]) -> list[str]:
-    lines = []
-    if function.get("description"):
-        lines.append(f"// {function['description']}")
-    schema = function.get("parameters") or function.get("input_schema") or function.get("inputSchema") or {}
-    fields = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(fields, Mapping) or not fields:
-        return [*lines, f"type {function.get('name')} = () => any;", ""]
-    lines.append(f"type {function.get('name')} = (_: {{")
-    required = schema.get("required") or ()
-    for name, field in fields.items():
-        field = field if isinstance(field, Mapping) else {}
-        if field.get("description"):
-            lines.append(f"// {field['description']}")
-        lines.append(f"{name}{'' if name in required else '?'}: {_type_text(field, 4)},")
-    return [*lines, "}) => any;", ""]
-
-
-def _type_text(field: Mapping[str, Any], depth: int) -> str:
-    options = field.get("enum")
-    if isinstance(options, list):
-        return " | ".join(f'"{option}"' for option in options)
-    kind = field.get("type", "any")
-    if kind == "array" and depth:
-        items = field.get("items")
-        return f"{_type_text(items, depth - 1) if isinstance(items, Mapping) else 'any'}[]"
-    if kind == "object" and depth and isinstance(field.get("properties"), Mapping):
-        inner = (
-            f"{name}: {_type_text(f, depth - 1) if isinstance(f, Mapping) else 'any'}"
-            for name, f in field["properties"].items()
-        )
-        return "{ " + ", ".join(inner) + " }"
-    return "number" if kind in ("integer", "number") else str(kind)
+def _count_choice(choice: Any, model: str) -> int:
+    if choice == "none":
+        return 1
+    if not isinstance(choice, Mapping):
+        return 0
+    function = choice.get("function")
+    name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+    return 7 + count_text(str(name), model) if name else 0
 
 
 def estimate_usage(
@@ -185,6 +181,7 @@ def estimate_usage(
     content: Mapping[str, Any] | None,
     visible_text: Callable[[], str] | None,
     *,
+    provider: str = "",
     reported: Usage | None = None,
 ) -> tuple[Usage, str] | None:
     """Return the counted usage of a call whose provider sent none, and how it was counted.
@@ -195,13 +192,14 @@ def estimate_usage(
         operation: LiteLLM's call type.
         content: The request's JSON.
         visible_text: Gives the text of the answer.
+        provider: LiteLLM's name of who answered; some add text of their own to a prompt.
         reported: What the provider did report before it broke off; only the output is then counted.
 
     Returns:
         None when there is nothing to count.
     """
     output = count_text(visible_text(), model) if visible_text is not None else 0
-    method = "vocabulary" if _encoding(vocabulary_of(model)) is not None else "characters"
+    method = _bundled.method(model)
     if reported is not None:
         counted = dataclasses.replace(
             reported, output_tokens=max(output, reported.output_tokens), total_tokens=None
@@ -209,7 +207,7 @@ def estimate_usage(
         return counted, f"output estimated by {method}: the stream broke off"
     if content is None:
         return None
-    count = _count_prompt(prompt_of(content), model)
+    count = _count_prompt(prompt_of(content, operation), model, provider, operation)
     if not count and not output:
         return None
     note = f"estimated by {method}"
@@ -218,27 +216,11 @@ def estimate_usage(
     return Usage(input_tokens=count, output_tokens=output), note
 
 
-def _count_prompt(prompt: Prompt, model: str) -> int:
+def _count_prompt(prompt: Prompt, model: str, provider: str, operation: str) -> int:
     count = prompt.token_ids + sum(count_text(text, model) for text in prompt.texts)
     if prompt.messages or prompt.tools:
-        count += _count_chat(prompt.messages, model, prompt.tools, prompt.tool_choice)
+        count += _count_chat(prompt, model, provider, operation)
     return count
-
-
-def _encoding(name: str) -> tiktoken.Encoding | None:
-    """Return tiktoken's encoding over our own verified vocabulary; None, said once, where that is impossible."""
-    if name in _encodings:
-        return _encodings[name]
-    with _lock:
-        if name not in _encodings:
-            try:
-                _encodings[name] = _built(load(name))
-            except (ImportError, OSError, ValueError, KeyError) as error:
-                log.warning(
-                    "Tokens are counted by characters, for the vocabulary cannot be loaded: %s", error
-                )
-                _encodings[name] = None
-        return _encodings[name]
 
 
 def _built(vocabulary: Vocabulary) -> tiktoken.Encoding:
