@@ -200,7 +200,12 @@ def _sweep(path: Path) -> None:
 def folder_bytes(folder: Path) -> int:
     """Return how many bytes of segments a journal's folder holds, of all owners."""
     total = 0
-    for path in folder.glob("*/*.seg"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size
+    with contextlib.suppress(OSError):
+        for owner in os.listdir(folder):
+            with contextlib.suppress(OSError):  # an owner may end, and its folder go, while we look
+                total += sum(
+                    entry.stat().st_size
+                    for entry in os.scandir(folder / owner)
+                    if entry.name.endswith(".seg")
+                )
     return total
