@@ -48,9 +48,10 @@ from spend_middleware.api.schemas_keys import (
     ResetSpendRequest,
     UpdateKeyRequest,
 )
-from spend_middleware.store import directory_keys
+from spend_middleware.store import directory_key_list, directory_keys
 from spend_middleware.store.directory import Directory
-from spend_middleware.store.directory_keys import KeyQuery, hash_of
+from spend_middleware.store.directory_key_list import KeyQuery
+from spend_middleware.store.directory_keys import hash_of
 from spend_middleware.store.entities import SpendKey
 from spend_middleware.store.report_values import By
 
@@ -176,7 +177,7 @@ def list_keys(
         search=search,
         status=status,
     )
-    sort_by = sorted_by(sort_by, (*directory_keys.SORTABLE, *_BY_MONEY), "created_at")
+    sort_by = sorted_by(sort_by, (*directory_key_list.SORTABLE, *_BY_MONEY), "created_at")
     keys, total = _page_of(directory, query, sort_by, sort_order == "desc", (page - 1) * size, size)
     shown: Sequence[Any] = full_keys(directory, keys) if return_full_object else [key.token for key in keys]
     return answer(
@@ -282,7 +283,7 @@ def _page_of(
 ) -> tuple[list[SpendKey], int]:
     by_money = sort_by in _BY_MONEY
     with directory.read() as desk:
-        keys, total = directory_keys.find(
+        keys, total = directory_key_list.find(
             desk,
             query,
             sort_by="created_at" if by_money else sort_by,
