@@ -152,7 +152,7 @@ class GenaiPrices:
                 for key in mine:
                     lines[key].rows = hourly(lines[key], model) if model.hourly else merged(lines[key], model)
                     dated += 1
-            if model.provider != "openrouter" and not model.hourly:
+            if not model.hourly:
                 for key in mine:
                     retired(lines[key], model)
             if not model.steps[-1][1].get(PAIR[0]) or model.provider == "bedrock" or model.hourly:
@@ -212,12 +212,14 @@ def merged(line: Any, model: Model) -> list[tuple[int, Row]]:
 
 
 def retired(line: Any, model: Model) -> None:
-    """Let genai-prices' price count from the day on which litellm dropped a model: it still looks after the row."""
-    since, step = model.steps[-1]
-    if line.removed is not None and since <= line.removed and step.get(PAIR[0]):
-        row = line.at(line.removed)
-        if not same(row, step):
-            line.change(line.removed, with_step(row, step, frozenset()))
+    """Let genai-prices' prices count from the day on which litellm dropped a model: it still looks after the row."""
+    if line.removed is None:
+        return
+    for since, step in model.steps[step_at(model, line.removed) :]:
+        day = max(since, line.removed)
+        row = line.at(day)
+        if step.get(PAIR[0]) and not same(row, step):
+            line.change(day, with_step(row, step, frozenset()))
 
 
 def hourly(line: Any, model: Model) -> list[tuple[int, Row]]:
