@@ -31,10 +31,11 @@ from spend_middleware.api.schemas_entities import Part, budget_part, filled, usd
 from spend_middleware.api.schemas_users import UserMember
 from spend_middleware.api.team_rows import team_rows
 from spend_middleware.api.user_rows import user_rows
-from spend_middleware.store import directory_organizations, directory_teams
+from spend_middleware.store import directory_members, directory_organizations, directory_teams
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_budgets import budgets_of
-from spend_middleware.store.directory_teams import ORGANIZATION, Member, TeamQuery
+from spend_middleware.store.directory_members import ORGANIZATION, Member
+from spend_middleware.store.directory_teams import TeamQuery
 from spend_middleware.store.entities import SpendMembership, SpendOrganization, SpendUser
 from spend_middleware.store.report_values import By
 
@@ -139,7 +140,7 @@ def organization_member_add(
     members = [Member(one.role, one.user_id, one.user_email) for one in asked]
     with refusing("member"), directory.write(actor(caller)) as desk:
         directory_organizations.get(desk, data.organization_id)
-        added = directory_teams.add_members(
+        added = directory_members.add_members(
             desk, ORGANIZATION, data.organization_id, members, data.max_budget_in_organization
         )
         users = desk.some(SpendUser, SpendUser.user_id, [one.user_id for one in added])
@@ -163,10 +164,10 @@ def organization_member_update(
     """Change a member's role or budget in an organization."""
     wanted = {"role": data.role, "max_budget": data.max_budget_in_organization}
     with refusing("user_id"), directory.write(actor(caller)) as desk:
-        member = directory_teams.member(
+        member = directory_members.member(
             desk, ORGANIZATION, data.organization_id, data.user_id, data.user_email
         )
-        directory_teams.change_member(desk, member, wanted)
+        directory_members.change_member(desk, member, wanted)
     return answer(_member_rows(directory, [member])[0])
 
 
@@ -180,17 +181,17 @@ def organization_member_delete(
 ) -> Response:
     """Take a member out of an organization, and show the membership a last time."""
     with refusing("user_id"), directory.write(actor(caller)) as desk:
-        member = directory_teams.member(
+        member = directory_members.member(
             desk, ORGANIZATION, data.organization_id, data.user_id, data.user_email
         )
-        directory_teams.remove_member(desk, member)
+        directory_members.remove_member(desk, member)
     return answer(_member_rows(directory, [member])[0])
 
 
 def _own(directory: Directory, caller: Caller) -> frozenset[str]:
     with directory.read() as desk:
         user_id = caller.user_id or ""
-        joined = directory_teams.groups_of(desk, ORGANIZATION, [user_id])[user_id] if user_id else []
+        joined = directory_members.groups_of(desk, ORGANIZATION, [user_id])[user_id] if user_id else []
     return (
         frozenset(joined) | {caller.organization_id} - {None} if caller.organization_id else frozenset(joined)
     )
@@ -231,7 +232,7 @@ def _rows(
 def _whole(directory: Directory, organizations: Sequence[SpendOrganization]) -> list[dict[str, Any]]:
     ids = [one.organization_id for one in organizations]
     with directory.read() as desk:
-        members = directory_teams.members_of(desk, ORGANIZATION, ids)
+        members = directory_members.members_of(desk, ORGANIZATION, ids)
         teams = {one: directory_teams.find(desk, TeamQuery(organization_id=one))[0] for one in ids}
     more = {
         one: {"members": _member_rows(directory, members[one]), "teams": team_rows(directory, teams[one])}

@@ -11,7 +11,7 @@ from spend_middleware.api.schemas_entities import budget_part, filled, limits_of
 from spend_middleware.api.schemas_teams import LiteLLM_TeamTable, TeamMembership, TeamRow
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_budgets import budgets_of
-from spend_middleware.store.directory_teams import TEAM, members_of
+from spend_middleware.store.directory_members import TEAM, members_of
 from spend_middleware.store.entities import SpendMembership, SpendTeam
 from spend_middleware.store.report_values import By
 

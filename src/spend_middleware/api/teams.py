@@ -50,9 +50,10 @@ from spend_middleware.api.schemas_teams import (
 from spend_middleware.api.schemas_users import UserMember
 from spend_middleware.api.team_rows import member_value, membership_rows, team_rows
 from spend_middleware.api.user_rows import user_rows
-from spend_middleware.store import directory_teams
+from spend_middleware.store import directory_members, directory_teams
 from spend_middleware.store.directory import Directory
-from spend_middleware.store.directory_teams import TEAM, Member, TeamQuery
+from spend_middleware.store.directory_members import TEAM, Member
+from spend_middleware.store.directory_teams import TeamQuery
 from spend_middleware.store.entities import SpendBudget, SpendTeam, SpendUser
 
 routes = Routes("team management")
@@ -89,7 +90,7 @@ def team_info(
     with refusing("team_id"), directory.read() as desk:
         team = directory_teams.get(desk, asked)
         keys = directory_teams.keys_of(desk, [asked])[asked]
-        members = directory_teams.members_of(desk, TEAM, [asked])[asked]
+        members = directory_members.members_of(desk, TEAM, [asked])[asked]
         names = {
             user.user_id: user.user_alias
             for user in desk.some(SpendUser, SpendUser.user_id, [one.user_id for one in members])
@@ -160,7 +161,7 @@ def list_team(
         teams, _ = directory_teams.find(desk, query, limit=MOST_TEAMS)
         ids = [team.team_id for team in teams]
         keys = directory_teams.keys_of(desk, ids)
-        members = directory_teams.members_of(desk, TEAM, ids)
+        members = directory_members.members_of(desk, TEAM, ids)
     if not caller.sees_all:
         keys = {
             team_id: [key for key in some if key.token == caller.key_hash or team_id in led_teams(caller)]
@@ -217,7 +218,7 @@ def list_team_v2(
         )
         ids = [team.team_id for team in teams]
         keys = directory_teams.keys_of(desk, ids)
-        members = directory_teams.members_of(desk, TEAM, ids)
+        members = directory_members.members_of(desk, TEAM, ids)
     more = {one: {"members_count": len(members[one]), "keys_count": len(keys[one])} for one in ids}
     return answer(
         {
@@ -247,7 +248,7 @@ def team_member_add(directory: TheDirectory, caller: TheCaller, data: TeamMember
     members = [Member(one.role, one.user_id, one.user_email) for one in asked]
     with refusing("member"), directory.write(actor(caller)) as desk:
         team = directory_teams.get(desk, data.team_id)
-        added = directory_teams.add_members(desk, TEAM, data.team_id, members, data.max_budget_in_team)
+        added = directory_members.add_members(desk, TEAM, data.team_id, members, data.max_budget_in_team)
         users = desk.some(SpendUser, SpendUser.user_id, [one.user_id for one in added])
     more = {
         "updated_users": user_rows(directory, users, UserMember),
@@ -268,8 +269,8 @@ def team_member_update(directory: TheDirectory, caller: TheCaller, data: TeamMem
     wanted["max_budget"] = data.max_budget_in_team
     with refusing("user_id"), directory.write(actor(caller)) as desk:
         directory_teams.get(desk, data.team_id)
-        member = directory_teams.member(desk, TEAM, data.team_id, data.user_id, data.user_email)
-        directory_teams.change_member(desk, member, wanted)
+        member = directory_members.member(desk, TEAM, data.team_id, data.user_id, data.user_email)
+        directory_members.change_member(desk, member, wanted)
     shown: dict[str, Any] = {
         "user_id": member.user_id,
         "user_email": member.user_email,
@@ -285,8 +286,8 @@ def team_member_delete(directory: TheDirectory, caller: TheCaller, data: TeamMem
     _check_leader(caller, data.team_id)
     with refusing("user_id"), directory.write(actor(caller)) as desk:
         team = directory_teams.get(desk, data.team_id)
-        member = directory_teams.member(desk, TEAM, data.team_id, data.user_id, data.user_email)
-        directory_teams.remove_member(desk, member)
+        member = directory_members.member(desk, TEAM, data.team_id, data.user_id, data.user_email)
+        directory_members.remove_member(desk, member)
     return answer(team_rows(directory, [team])[0])
 
 

@@ -10,7 +10,7 @@ from spend_middleware.api.schemas import Answer
 from spend_middleware.api.schemas_entities import filled, limits_of, usd
 from spend_middleware.api.schemas_users import UserRow
 from spend_middleware.store.directory import Directory
-from spend_middleware.store.directory_teams import TEAM, groups_of
+from spend_middleware.store.directory_members import TEAM, groups_of
 from spend_middleware.store.entities import SpendUser
 from spend_middleware.store.report_values import By
 

@@ -43,9 +43,9 @@ from spend_middleware.api.schemas_users import (
 )
 from spend_middleware.api.team_rows import team_rows
 from spend_middleware.api.user_rows import user_rows
-from spend_middleware.store import directory_keys, directory_teams, directory_users
+from spend_middleware.store import directory_keys, directory_members, directory_teams, directory_users
 from spend_middleware.store.directory import Desk
-from spend_middleware.store.directory_teams import ORGANIZATION, TEAM, Member
+from spend_middleware.store.directory_members import ORGANIZATION, TEAM, Member
 from spend_middleware.store.directory_users import UserQuery
 from spend_middleware.store.entities import SpendTeam, SpendUser
 
@@ -70,7 +70,7 @@ def new_user(directory: TheDirectory, caller: TheCaller, data: NewUserRequest) -
             directory_teams.get(desk, team.team_id)
             _join(desk, TEAM, team.team_id, user, team)
         for organization in dict.fromkeys(data.organizations or ()):
-            directory_teams.add_members(
+            directory_members.add_members(
                 desk, ORGANIZATION, organization, [Member("internal_user", user.user_id)]
             )
         if data.auto_create_key:
@@ -97,7 +97,7 @@ def user_info(
     with refusing("user_id"), directory.read() as desk:
         user = desk.get(SpendUser, asked or "") if user_id is None else directory_users.get(desk, user_id)
         keys = directory_users.keys_of(desk, asked) if asked else []
-        joined = directory_teams.groups_of(desk, TEAM, [asked])[asked] if asked else []
+        joined = directory_members.groups_of(desk, TEAM, [asked])[asked] if asked else []
         teams = desk.some(SpendTeam, SpendTeam.team_id, joined)
         names = {
             team.team_id: team.team_alias
@@ -210,7 +210,7 @@ def get_users(
 
 def _join(desk: Desk, kind: str, group_id: str, user: SpendUser, place: TeamOfUser) -> None:
     member = Member(place.user_role, user.user_id)
-    directory_teams.add_members(desk, kind, group_id, [member], place.max_budget_in_team)
+    directory_members.add_members(desk, kind, group_id, [member], place.max_budget_in_team)
 
 
 def _asked(caller: Caller, user_id: str | None) -> str | None:

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from spend_middleware.errors import NotFoundError, TakenError
 from spend_middleware.store.directory import Desk
 from spend_middleware.store.directory_limits import set_limits
-from spend_middleware.store.directory_teams import TEAM
+from spend_middleware.store.directory_members import TEAM
 from spend_middleware.store.entities import SpendKey, SpendMembership, SpendUser
 
 _COLUMNS = frozenset(

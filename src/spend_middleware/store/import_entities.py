@@ -16,7 +16,7 @@ from sqlmodel import select
 
 from spend_middleware.store.directory import Desk, writing
 from spend_middleware.store.directory_keys import hash_of
-from spend_middleware.store.directory_teams import ORGANIZATION, TEAM
+from spend_middleware.store.directory_members import ORGANIZATION, TEAM
 from spend_middleware.store.entities import (
     Limited,
     SpendBudget,
