@@ -149,6 +149,20 @@ def test_metrics_add_up_tokens_and_cost(spend: Spend) -> None:
     assert "spend.end_user" not in labels, "an end user in a metric's labels makes a series for each customer"
 
 
+def test_the_health_of_the_ledger_is_a_few_gauges(spend: Spend) -> None:
+    call(spend)
+    assert spend.flush()
+    found: dict[str, Any] = {
+        metric.name: metric.data.data_points
+        for resource in (reader.get_metrics_data() or pytest.fail("no metrics")).resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
+    values = {name: {point.value for point in points} for name, points in found.items() if "ledger" in name}
+    assert set(values) >= {"spend.ledger.pending", "spend.ledger.refused", "spend.ledger.journal_bytes"}
+    assert values["spend.ledger.refused"] == {0.0}
+
+
 def test_spans_reach_a_collector_over_otlp(spend: Spend) -> None:
     received: list[bytes] = []
 

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -87,6 +88,7 @@ class Spend:
             self.settings, self.store, lambda: self.prices, self._telemetry, self._estimator, self._gate()
         )
         self._payers = Payers(self.settings, self.master_key, lambda: self.directory)
+        self._telemetry.watch(_health_of(weakref.ref(self.store)))
         warn_of_weak_key(self.master_key)
         if (
             self.settings.model_prices
@@ -404,3 +406,13 @@ class Spend:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
+
+
+def _health_of(reference: Callable[[], Store | None]) -> Callable[[], Mapping[str, Any]]:
+    """Return what reads a store's health while the store lives."""
+
+    def health() -> Mapping[str, Any]:
+        store = reference()
+        return {} if store is None or not store.is_open else store.health()
+
+    return health

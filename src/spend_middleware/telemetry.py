@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import metrics, trace
+from opentelemetry.metrics import Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from spend_middleware.call import Call, UsageSource
@@ -37,6 +39,16 @@ OPERATION_NAMES = {
 
 _NAME = "spend_middleware"
 
+HEALTH_GAUGES = (
+    ("pending", "{call}", "Calls that are not in the database yet."),
+    ("journal_bytes", "By", "What the journal holds."),
+    ("oldest_seconds", "s", "How long the oldest call has waited for the database."),
+    ("set_aside", "{record}", "Records that the database refused."),
+    ("refused", "{call}", "Calls that could not be recorded."),
+    ("retries", "{attempt}", "Writes that were tried again."),
+    ("degraded", "1", "1 while the journal's disk is slow."),
+)
+
 
 class Telemetry:
     """Makes the spans and metrics of finished calls.
@@ -62,6 +74,17 @@ class Telemetry:
         self._duration = meter.create_histogram(
             "gen_ai.client.inference.duration", "s", "How long calls take."
         )
+
+    def watch(self, health: Callable[[], Mapping[str, Any]]) -> None:
+        """Offer the numbers of a ledger's health as gauges, read when metrics are collected; several add up."""
+        if not self._enabled:
+            return
+        if not _watched:
+            meter = metrics.get_meter(_NAME)
+            for name, unit, description in HEALTH_GAUGES:
+                # An instrument exists once in a process, however many ledgers it tells of.
+                meter.create_observable_gauge(f"spend.ledger.{name}", [_reading(name)], unit, description)
+        _watched.append(health)
 
     def context(self) -> Any:
         """Return what a later span is to be parented to: the context that is active now."""
@@ -110,6 +133,18 @@ class Telemetry:
         if call.error_type:
             labels = {**labels, "error.type": call.error_type}
         self._duration.record(call.ended_at - call.started_at, labels)
+
+
+_watched: list[Callable[[], Mapping[str, Any]]] = []
+
+
+def _reading(name: str) -> Callable[[Any], Iterator[Observation]]:
+    def read(options: Any) -> Iterator[Observation]:  # noqa: ARG001
+        values = [value for health in tuple(_watched) if (value := health().get(name)) is not None]
+        if values:
+            yield Observation(float(sum(values)))
+
+    return read
 
 
 def _spans_are_kept() -> bool:

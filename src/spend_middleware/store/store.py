@@ -307,6 +307,11 @@ class Store:
         waiting = len(self._journal.backlog)
         return waiting + self._journal.spilled_rows() + self._journal.provisional() + self._lane.waiting()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the journal is open and the writer at work."""
+        return self._ready and self._pid == os.getpid() and self._writer.running
+
     def health(self) -> dict[str, Any]:
         """Return how the store is: the database, the queue, the journal, and what went wrong."""
         if not self._ready:
