@@ -42,7 +42,9 @@ def test_the_list_of_revisions_is_alembics() -> None:
 
 
 def test_a_start_with_nothing_due_needs_no_alembic(database_url: str) -> None:
-    migrate.migrate(Database(Address(database_url)))
+    database = Database(Address(database_url))
+    migrate.migrate(database)
+    database.close()
     script = """
 import sys
 from spend_middleware.store.engine import Address, Database
