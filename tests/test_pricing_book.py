@@ -288,3 +288,13 @@ def test_many_threads_may_price_while_prices_are_registered() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_discount_counts_for_the_provider_of_the_row_where_none_is_named() -> None:
+    book = PriceBook(discounts={"openai": 0.5})
+    usage = Usage(input_tokens=1_000_000)
+    asked = [
+        PriceQuery(provider=provider, models=("gpt-4o-mini",), usage=usage, at=1.79e9)
+        for provider in ("", "openai")
+    ]
+    assert [book.price(query).amount for query in asked] == [Decimal("0.075")] * 2

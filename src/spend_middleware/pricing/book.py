@@ -275,7 +275,8 @@ class PriceBook:
         listed: Decimal | None,
     ) -> Cost:
         if self._adjustments.any:
-            lines = self._adjustments.apply(lines, query.provider or "")
+            provider = query.provider or (self._layers.provider_of(key) if key else "")
+            lines = self._adjustments.apply(lines, provider)
         amount = adjust.total(lines)
         if amount is None:
             return _unpriced(adjust.TOO_MUCH, self._layers.version)
