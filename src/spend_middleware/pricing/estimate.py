@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spend_middleware.call import Usage
 from spend_middleware.pricing import tool_texts
+from spend_middleware.pricing.pictures import picture_tokens
 from spend_middleware.pricing.prompts import Prompt, message_of, prompt_of
 from spend_middleware.pricing.vocabulary import Vocabulary, load, vocabulary_of
 
@@ -147,7 +148,8 @@ def _count_chat(prompt: Prompt, model: str, provider: str, operation: str) -> in
     framed = not bare.startswith(UNFRAMED)
     total = REPLY if framed else 0
     for message in prompt.messages:
-        total += message.image_tokens + sum(count_text(text, model) for text in message.texts)
+        total += sum(count_text(text, model) for text in message.texts)
+        total += sum(picture_tokens(picture, bare) for picture in message.pictures)
         if framed:
             total += PER_MESSAGE + count_text(message.role, model)
         if message.name:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from spend_middleware.pricing.pictures import Picture, picture_of
 from spend_middleware.pricing.tool_texts import json_text
 
 MAX_DEPTH = 12
@@ -16,12 +14,12 @@ MAX_DEPTH = 12
 
 @dataclass(slots=True)
 class Message:
-    """One message: its role, its texts, and the tokens that its pictures take."""
+    """One message: its role, its texts and its pictures."""
 
     role: str = "user"
     texts: list[str] = field(default_factory=list)
     name: str | None = None
-    image_tokens: int = 0
+    pictures: list[Picture] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -105,9 +103,9 @@ def _take_content(message: Message, value: Any, depth: int) -> None:
         for part in value:
             _take_content(message, part, depth - 1)
     elif isinstance(value, Mapping) and depth:
-        tokens = image_tokens(value)
-        if tokens:
-            message.image_tokens += tokens
+        picture = picture_of(value)
+        if picture is not None:
+            message.pictures.append(picture)
             return
         for key in _NESTED:
             _take_content(message, value.get(key), depth - 1)
@@ -146,76 +144,3 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-# -- pictures
-
-UNKNOWN_IMAGE = 250
-"""Tokens of a picture whose size cannot be known here: it is never fetched."""
-
-LOW_DETAIL = 85
-TILE = 170
-
-
-def image_tokens(part: Mapping[str, Any]) -> int:
-    """Return the tokens of a picture part of any shape, 0 when the part is none."""
-    kind = part.get("type")
-    source: Any = (
-        part.get("image_url") or part.get("inlineData") or part.get("inline_data") or part.get("fileData")
-    )
-    if kind == "image" or (source is None and kind == "input_image"):
-        source = part.get("source") or part
-    if source is None:
-        return 0
-    detail = (source.get("detail") if isinstance(source, Mapping) else None) or part.get("detail")
-    if detail in ("low", "auto"):
-        return LOW_DETAIL
-    size = _size_of(_picture_bytes(source))
-    return UNKNOWN_IMAGE if size is None else tokens_of_size(*size)
-
-
-def tokens_of_size(width: int, height: int) -> int:
-    """Return the tokens of a picture at high detail: 85 and 170 for each 512-pixel tile.
-
-    Source: OpenAI, "Images and vision", calculating costs: fit into 2048 x 2048, then the short side to 768.
-    """
-    scale = min(1.0, 2048 / max(width, height, 1))
-    width, height = int(width * scale), int(height * scale)
-    scale = min(1.0, 768 / max(min(width, height), 1))
-    width, height = int(width * scale), int(height * scale)
-    return LOW_DETAIL + TILE * math.ceil(width / 512) * math.ceil(height / 512)
-
-
-def _picture_bytes(source: Any) -> bytes:
-    """Return the first bytes of an inline picture; enough for its header."""
-    text = source
-    if isinstance(source, Mapping):
-        text = source.get("url") or source.get("data") or ""
-    if not isinstance(text, str) or text.startswith(("http:", "https:")):
-        return b""
-    encoded = text.partition(",")[2] if text.startswith("data:") else text
-    try:
-        return base64.b64decode(encoded[:87_380], validate=False)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _size_of(picture: bytes) -> tuple[int, int] | None:
-    if picture.startswith(b"\x89PNG") and len(picture) >= 24:
-        return int.from_bytes(picture[16:20]), int.from_bytes(picture[20:24])
-    if picture.startswith(b"GIF8") and len(picture) >= 10:
-        return int.from_bytes(picture[6:8], "little"), int.from_bytes(picture[8:10], "little")
-    if picture.startswith(b"\xff\xd8"):
-        return _jpeg_size(picture)
-    return None
-
-
-def _jpeg_size(picture: bytes) -> tuple[int, int] | None:
-    """Return the size that a JPEG's start-of-frame marker states (ITU T.81, section B.2.2)."""
-    at = 2
-    while at + 9 < len(picture) and picture[at] == 0xFF:
-        marker = picture[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(picture[at + 7 : at + 9]), int.from_bytes(picture[at + 5 : at + 7])
-        at += 2 + int.from_bytes(picture[at + 2 : at + 4])
-    return None
