@@ -6,6 +6,7 @@ raises `NotFoundError`, where LiteLLM may answer 0.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -38,6 +39,7 @@ def cost_per_token(
     custom_cost_per_second: float | None = None,
     number_of_queries: int | None = None,
     call_type: str = "completion",
+    audio_transcription_file_duration: float = 0.0,
     service_tier: str | None = None,
 ) -> tuple[float, float]:
     """Return what the prompt and what the completion of a call cost, USD.
@@ -47,13 +49,21 @@ def cost_per_token(
         prompt_tokens: All tokens in, cached ones too.
         completion_tokens: All tokens out.
         response_time_ms: Milliseconds that the call took, for models billed by the clock.
+        number_of_queries: Searches, or search units of a rerank.
+        audio_transcription_file_duration: Seconds.
 
     Raises:
         NotFoundError: No price is known for the model.
     """
     reads, writes = cache_read_input_tokens or 0, cache_creation_input_tokens or 0
-    units = {Unit.INPUT_CHARACTERS: prompt_characters, Unit.OUTPUT_CHARACTERS: completion_characters}
-    units |= {Unit.QUERIES: number_of_queries}
+    asked = Unit.SEARCH_UNITS if "rerank" in call_type else Unit.QUERIES
+    seconds = Decimal(str(audio_transcription_file_duration))
+    units = {
+        Unit.INPUT_CHARACTERS: prompt_characters,
+        Unit.OUTPUT_CHARACTERS: completion_characters,
+        Unit.INPUT_AUDIO_SECONDS: seconds,
+        asked: number_of_queries,
+    }
     sides = [
         Usage(
             input_tokens=prompt_tokens,
@@ -98,6 +108,8 @@ def completion_cost(
     custom_cost_per_token: Prices | None = None,
     custom_cost_per_second: float | None = None,
     optional_params: Mapping[str, Any] | None = None,
+    base_model: str | None = None,
+    service_tier: str | None = None,
 ) -> float:
     """Return what a call cost, or would cost, USD.
 
@@ -106,33 +118,27 @@ def completion_cost(
         model: The model; needed with `prompt`, `messages` and `completion`, whose tokens are counted.
         total_time: Milliseconds that the call took.
         size: Of an image, such as "1024x1024"; with quality and the number n.
+        base_model: The model whose price counts, whatever the answer names.
 
     Raises:
         NotFoundError: No price is known for the model.
     """
-    custom = _custom(custom_cost_per_token, custom_cost_per_second)
-    if completion_response is not None and custom is None:
+    circumstances: dict[str, Any] = {
+        "region": region_name,
+        "service_tier": service_tier or (optional_params or {}).get("service_tier"),
+        "response_seconds": (total_time or 0.0) / 1000,
+        "custom_pricing": _custom(custom_cost_per_token, custom_cost_per_second),
+        "base_model": base_model,
+    }
+    if completion_response is not None and not (size or quality or n):
         response = dict(as_mapping(completion_response))
         if custom_llm_provider:
             response["custom_llm_provider"] = custom_llm_provider
-        return float(
-            _known(price_response(response, PriceBook.bundled(), model), model or response.get("model"))
-        )
-    usage = _told_usage(model or "", prompt, messages, completion, completion_response, size, quality, n)
-    return float(
-        _amount(
-            _query(
-                model or str(as_mapping(completion_response or {}).get("model") or ""),
-                usage,
-                call_type or ("image_generation" if size else "completion"),
-                custom_llm_provider,
-                region=region_name,
-                service_tier=(optional_params or {}).get("service_tier"),
-                response_seconds=(total_time or 0.0) / 1000,
-                custom_pricing=custom,
-            )
-        )
-    )
+        cost = price_response(response, PriceBook.bundled(), model, **circumstances)
+        return float(_known(cost, model or response.get("model")))
+    usage = _told_usage(model or "", prompt, messages, completion, call_type, size, quality, n)
+    operation = call_type or ("image_generation" if size or quality or n else "completion")
+    return float(_amount(_query(model or "", usage, operation, custom_llm_provider, **circumstances)))
 
 
 def token_counter(
@@ -164,26 +170,30 @@ def response_cost(response: Any) -> Decimal | None:
     """Return what an answer cost, exact USD; None when no price is known.
 
     Args:
-        response: An SDK's parsed answer, a mapping, or a raw response that carries our header.
+        response: An SDK's parsed answer, a mapping, or a raw response; one that carries our header is taken at its
+            word.
     """
     headers = getattr(response, "headers", None)
-    stated = headers.get("x-litellm-response-cost") if headers is not None else None
+    stated = headers.get("x-litellm-response-cost") if isinstance(headers, Mapping) else None
     if stated is not None:
         return Decimal(stated)
     return price_response(dict(as_mapping(response)), PriceBook.bundled()).amount
 
 
 def as_mapping(response: Any) -> Mapping[str, Any]:
-    """Return an SDK's answer as a mapping.
+    """Return an SDK's answer, parsed or raw, as a mapping.
 
     Raises:
-        TypeError: It is neither a mapping nor a model with `model_dump`.
+        TypeError: It is none.
     """
     if isinstance(response, Mapping):
         return response
     if hasattr(response, "model_dump"):
-        dumped: Mapping[str, Any] = response.model_dump(mode="json", by_alias=True)
+        dumped: Mapping[str, Any] = response.model_dump(mode="json", by_alias=True, warnings=False)
         return dumped
+    for name in ("parse", "json"):
+        if hasattr(response, name):
+            return as_mapping(getattr(response, name)())
     raise TypeError(f"{type(response).__name__} is no answer of an LLM: give a mapping or an SDK's object.")
 
 
@@ -192,7 +202,7 @@ def _told_usage(
     prompt: str,
     messages: Sequence[Mapping[str, Any]],
     completion: str,
-    response: Any,
+    call_type: str | None,
     size: str | None,
     quality: str | None,
     n: int | None,
@@ -200,12 +210,10 @@ def _told_usage(
     if size or quality or n:
         traits = {name: value for name, value in (("size", size), ("quality", quality)) if value}
         return Usage(units={Unit.OUTPUT_IMAGES: n or 1}, traits=traits)
-    stated = as_mapping(response).get("usage") if response is not None else None
-    if isinstance(stated, Mapping):
-        counts = (stated.get("prompt_tokens"), stated.get("completion_tokens"))
-        return Usage(input_tokens=int(counts[0] or 0), output_tokens=int(counts[1] or 0))
     count_in = token_counter(model, messages=messages) if messages else token_counter(model, text=prompt)
-    return Usage(input_tokens=count_in, output_tokens=token_counter(model, text=completion))
+    characters = {str(Unit.INPUT_CHARACTERS): len(prompt)} if "speech" in (call_type or "") else {}
+    count_out = token_counter(model, text=completion)
+    return Usage(input_tokens=count_in, output_tokens=count_out, units=characters)
 
 
 def _custom(per_token: Prices | None, per_second: float | None) -> Prices | None:
@@ -234,35 +242,57 @@ def _known(cost: Cost, model: object) -> Decimal:
 SHAPES = (
     ("candidates", "gemini.generateContent", "generate_content"),
     ("usageMetadata", "gemini.generateContent", "generate_content"),
+    ("stopReason", "bedrock.converse", "completion"),
     ("choices", "openai.chat", "completion"),
     ("output", "openai.responses", "responses"),
     ("stop_reason", "anthropic.messages", "completion"),
     ("data", "openai.embeddings", "embedding"),
+    ("results", "cohere.rerank", "rerank"),
+    ("meta", "cohere.chat", "completion"),
+    ("message", "cohere.chat", "completion"),
     ("usage", "openai.chat", "completion"),
 )
-PROVIDER_OF_FORMAT = {"gemini": "gemini", "anthropic": "anthropic", "openai": ""}
+PROVIDERS = {"gemini": "gemini", "anthropic": "anthropic", "cohere": "cohere", "bedrock": "bedrock"}
 
 
-def price_response(response: Mapping[str, Any], book: PriceBook, model: str | None = None) -> Cost:
-    """Price an answer of any supported shape as a live call would be, now."""
+def price_response(
+    response: Mapping[str, Any], book: PriceBook, model: str | None = None, **circumstances: Any
+) -> Cost:
+    """Price an answer of any supported shape as a live call would be, now.
+
+    Args:
+        response: The answer; `model` and `custom_llm_provider` may be added to it where it does not name them.
+        book: The prices.
+        model: The model as asked for.
+        circumstances: Further fields of the `PriceQuery`.
+    """
     name = str(response.get("model") or response.get("modelVersion") or model or "")
     wire_format, operation = next(
         ((fmt, op) for key, fmt, op in SHAPES if key in response), ("openai.chat", "completion")
     )
-    provider = (
-        str(response.get("custom_llm_provider") or "") or PROVIDER_OF_FORMAT[wire_format.partition(".")[0]]
+    listed = str(response.get("custom_llm_provider") or "") or PROVIDERS.get(
+        wire_format.partition(".")[0], ""
     )
-    route = Route(provider=provider or "openai", operation=operation, wire_format=wire_format)
-    body = to_json(dict(response), serialize_unknown=True)
+    route = Route(provider=listed or "openai", operation=operation, wire_format=wire_format)
+    body = _bytes_of(response)
     reading = wire.read(route, Sent(content={"model": name}), Received(status=200, body=body))
+    told = {key: value for key, value in circumstances.items() if value is not None}
     return book.price(
         PriceQuery(
-            provider=provider,
+            provider=listed,
             models=tuple(dict.fromkeys(m for m in (reading.response_model, name, model) if m)),
             usage=reading.usage or NO_USAGE,
-            operation=operation,
+            operation=reading.operation or operation,
             at=time.time(),
-            service_tier=reading.service_tier,
             reported_cost=reading.reported_cost,
+            **{"service_tier": reading.service_tier, **told},
         )
     )
+
+
+def _bytes_of(response: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(dict(response), serialize_unknown=True)
+    except ValueError:
+        # Half a surrogate pair has no UTF-8 form.
+        return json.dumps(dict(response), default=str).encode()
