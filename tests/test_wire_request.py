@@ -211,7 +211,8 @@ def test_stream_usage_is_asked_for_only_where_it_is_safe(
     assert (asking and asking["stream_options"]) == options
 
 
-FIRST = b'data: {"choices":[{"delta":{"content":"hi"}}],"usage":null}\n\n'
+PLAIN = b'data: {"choices":[{"delta":{"content":",\\"usage\\":null}"}}]}\n\n'
+FIRST = PLAIN.replace(b"]}\n", b'],"usage":null}\n')
 AZURE = b'data: {"choices":[],"prompt_filter_results":[]}\n\n'
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n'
 DONE = b"data: [DONE]\n\n"
@@ -223,12 +224,12 @@ def test_the_chunk_that_we_asked_for_never_reaches_the_caller(size: int, end: by
     stream = (AZURE + FIRST + USAGE + DONE).replace(b"\n\n", end)
     strain = usage_chunk_filter()
     seen = b"".join(strain(stream[at : at + size]) for at in range(0, len(stream), size)) + strain(b"")
-    assert seen == (AZURE + FIRST + DONE).replace(b"\n\n", end)
+    assert seen == (AZURE + PLAIN + DONE).replace(b"\n\n", end)
 
 
 def test_a_stream_that_breaks_off_is_given_on_to_its_last_byte() -> None:
     strain = usage_chunk_filter()
-    assert strain(FIRST + b'data: {"cho') + strain(b"") == FIRST + b'data: {"cho'
+    assert strain(FIRST + b'data: {"cho') + strain(b"") == PLAIN + b'data: {"cho'
 
 
 def test_a_lone_surrogate_goes_out_as_it_came() -> None:

@@ -23,6 +23,8 @@ _SESSION_IN_USER_ID = re.compile(r"_session_([A-Za-z0-9_-]{8,200})$")
 _IDENTIFYING = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?[\d\s().-]{7,}")
 _SIGNED_HEADERS = re.compile(r"SignedHeaders=([^,\s]+)")
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
+# In a string the quotes would have backslashes before them.
+_NO_USAGE = re.compile(rb',\s*"usage":\s*null(?=\s*[,}])')
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,9 @@ def want_stream_usage(
 
 
 def usage_chunk_filter() -> Callable[[bytes], bytes]:
-    """Return a filter for one stream that takes out the chunk which came only because we asked for usage.
+    """Return a filter for one stream that takes out what came only because we asked for usage.
+
+    That is the last chunk, and `"usage": null` in all others.
 
     It is given the stream's chunks in order and gives on whole events; an empty chunk asks for what is left.
     """
@@ -265,7 +269,7 @@ def usage_chunk_filter() -> Callable[[bytes], bytes]:
         if b'"choices"' not in whole or b'"usage"' not in whole:
             return whole
         events = _events_of(whole)
-        return b"".join(event for event in events if not _is_usage_chunk(event))
+        return b"".join(_NO_USAGE.sub(b"", event, 1) for event in events if not _is_usage_chunk(event))
 
     return strain
 
