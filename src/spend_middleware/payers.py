@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("spend_middleware")
 
-LOOKUP_SECONDS = 1.0
-"""How long a request waits for its key to be looked up, once; without an answer it goes on without a payer."""
+LOOKUP_SECONDS = 3.0
+"""How long a request waits for its key to be looked up; without an answer it goes on without a payer."""
+
+PAUSE_SECONDS = 5.0
+"""How long no request waits after one that waited in vain, so that a database that hangs holds up one, not all."""
 
 
 class Payers:
@@ -43,6 +46,7 @@ class Payers:
         self._master_key = master_key
         self._directory = directory
         self._open: Directory | None = None
+        self._paused_until = 0.0
         self.failures = 0
 
     def said(self, tags: Sequence[object], *, api_key: str | None, **names: Any) -> Attribution:
@@ -86,9 +90,12 @@ class Payers:
             return inbound_scope(NOBODY)
 
         async def looked_up() -> Scope:
+            if time.monotonic() < self._paused_until:
+                return self._inbound_scope(headers, client, None)
             try:
                 holder = await asyncio.wait_for(asyncio.to_thread(self._find, digest), LOOKUP_SECONDS)
             except Exception:
+                self._paused_until = time.monotonic() + PAUSE_SECONDS
                 self._failed("The key of an inbound request could not be looked up.")
                 holder = None
             return self._inbound_scope(headers, client, holder)

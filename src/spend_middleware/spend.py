@@ -124,10 +124,10 @@ class Spend:
         """Keep to the price map that the settings name, if any, in every process: a fork leaves threads behind."""
         with self._lock:
             if self._following != os.getpid():
-                self._following = os.getpid()
                 location = self.settings.model_cost_map_url
                 if location and not self.settings.local_model_cost_map:
                     self._follower = book.follow_map(location)
+                self._following = os.getpid()
 
     @property
     def directory(self) -> Directory:
