@@ -21,6 +21,8 @@ FLOORS = {
 ROOMS = {
     "httpx": ("interception/clients",),
     "httpx2": ("interception/clients",),
+    "aiohttp": ("interception/aiohttp_client", "interception/aiohttp_request"),
+    "multidict": ("interception/aiohttp_",),
     "sqlmodel": ("store/", "api/"),
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),

@@ -47,7 +47,17 @@ ENDPOINTS = {
 
 # No byte of the request can have reached the provider.
 _NEVER_SENT = frozenset(
-    {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"}
+    {
+        *("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError"),
+        # aiohttp's names of the same.
+        *(
+            "ClientConnectorError",
+            "ClientConnectorDNSError",
+            "ClientConnectorSSLError",
+            "ConnectionTimeoutError",
+        ),
+        *("ClientConnectorCertificateError", "ClientProxyConnectionError", "InvalidUrlClientError"),
+    }
 )
 
 # Traits of a stored usage that are ours: what decides a price besides the counts.

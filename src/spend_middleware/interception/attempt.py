@@ -30,9 +30,21 @@ _finishing = Guard("recording a call")
 class Mark(list[Observer]):
     """The observers that see a request already; it goes down to transports, and along redirects."""
 
+    host = ""
+    """Where the request goes."""
+
 
 _within: ContextVar[Mark | None] = ContextVar("spend_middleware_within", default=None)
 """The mark of the request that this context is sending: one request object may be sent twice at once."""
+
+
+def mark_of_host(host: str) -> Mark | None:
+    """Return the mark of the request that this context is sending, if it goes to this host.
+
+    For a client that carries the requests of another one, and is told nothing of their `extensions`.
+    """
+    mark = _within.get()
+    return mark if mark is not None and mark.host == host else None
 
 
 class Attempt:
@@ -183,6 +195,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     outer = _within.get()
     mark = outer if outer is not None and request.extensions.get(MARK) is outer else None
     attempts: list[Attempt] = []
+    host = ""
     for observer in observers:
         if mark is not None and any(seen is observer for seen in mark):
             continue
@@ -201,6 +214,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     if not attempts:
         return None
     mark = Mark([*(mark or ()), *(attempt.observer for attempt in attempts)])
+    mark.host = host
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}
     _within.set(mark)

@@ -1,4 +1,7 @@
-"""Where calls are seen: `send` of the clients of httpx and httpx2, and transports. The only file that knows either."""
+"""Where calls are seen: `send` of the clients of httpx and httpx2, and transports. The only file that knows either.
+
+Clients of another kind have a file of their own, and are one of the `_seams`.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ import contextlib
 import importlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from types import ModuleType
 from typing import Any, ClassVar
 
+from spend_middleware.interception import aiohttp_client
 from spend_middleware.interception.attempt import Wire, open_wire
 from spend_middleware.interception.exchange import Observer
 from spend_middleware.interception.streams import (
@@ -207,7 +211,20 @@ class _Watch:
     observers: tuple[Observer, ...] = ()
     lock = threading.Lock()
     originals: ClassVar[dict[Any, Any]] = {}
-    """Our `send` functions, each with the one that it took the place of."""
+    """Our functions, each with the one that it took the place of."""
+
+
+def _observers() -> tuple[Observer, ...]:
+    return _Watch.observers
+
+
+def _seams() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
+    """Give each class of clients, the name of the method that all its calls go through, and what watches that."""
+    for module in _modules():
+        yield module.Client, "send", _watched
+        yield module.AsyncClient, "send", _awatched
+    for session in aiohttp_client.sessions():
+        yield session, "_request", lambda original: aiohttp_client.watched(original, _observers)
 
 
 def instrument(observer: Observer) -> None:
@@ -215,10 +232,12 @@ def instrument(observer: Observer) -> None:
     with _Watch.lock:
         if not any(known is observer for known in _Watch.observers):
             _Watch.observers = (*_Watch.observers, observer)
-        for module in _modules():
-            for client, watched in ((module.Client, _watched), (module.AsyncClient, _awatched)):
-                if not _is_watched(client.send):
-                    client.send = watched(client.send)
+        for client, name, watched in _seams():
+            original = getattr(client, name)
+            if not _is_watched(original):
+                ours = watched(original)
+                _Watch.originals[ours] = original
+                setattr(client, name, ours)
 
 
 def uninstrument(observer: Observer) -> None:
@@ -227,11 +246,10 @@ def uninstrument(observer: Observer) -> None:
         _Watch.observers = tuple(known for known in _Watch.observers if known is not observer)
         if _Watch.observers:
             return
-        for module in _modules():
-            for client in (module.Client, module.AsyncClient):
-                # What another tool has wrapped around ours since stays; ours, below it, then only passes on.
-                while client.send in _Watch.originals:
-                    client.send = _Watch.originals[client.send]
+        for client, name, _ in _seams():
+            # What another tool has wrapped around ours since stays; ours, below it, then only passes on.
+            while (now := getattr(client, name)) in _Watch.originals:
+                setattr(client, name, _Watch.originals[now])
 
 
 def _is_watched(send: Any) -> bool:
@@ -270,7 +288,6 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         wire.whole(response)
         return response
 
-    _Watch.originals[send] = original
     return send
 
 
@@ -302,5 +319,4 @@ def _awatched(original: Callable[..., Any]) -> Callable[..., Any]:
         wire.whole(response)
         return response
 
-    _Watch.originals[send] = original
     return send

@@ -8,7 +8,7 @@ from typing import Any
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.attempt import Attempt, ReadAhead, abandon
-from spend_middleware.interception.exchange import Outcome
+from spend_middleware.interception.exchange import Exchange, Outcome
 
 _filtering = Guard("filtering a stream")
 
@@ -41,26 +41,27 @@ class Tee(Around):
         if attempt is not None:
             abandon(attempt)
 
-    def _strain(self) -> Callable[[bytes], bytes] | None:
-        """Give the filter, made safe; none for an encoded body, whose bytes it could not read."""
-        exchange = self._attempt.exchange
-        wanted = exchange.filter
-        if wanted is None or "content-encoding" in exchange.headers:
-            return None
 
-        def safe(chunk: bytes) -> bytes:
-            with _filtering:
-                return wanted(chunk)
-            return chunk
+def strain_of(exchange: Exchange) -> Callable[[bytes], bytes] | None:
+    """Give the filter of an exchange, made safe; none for an encoded body, whose bytes it could not read."""
+    wanted = exchange.filter
+    if wanted is None or "content-encoding" in exchange.headers:
+        return None
 
-        return safe
+    def safe(chunk: bytes) -> bytes:
+        with _filtering:
+            return wanted(chunk)
+        return chunk
+
+    return safe
 
 
 class SyncTee(Tee):
     """A tee for sync clients."""
 
     def __iter__(self) -> Iterator[bytes]:
-        exchange, strain = self._attempt.exchange, self._strain()
+        exchange = self._attempt.exchange
+        strain = strain_of(exchange)
         kept = exchange.kept
         append, room, first = kept.head.append, kept.room, exchange.first_byte is None
         try:
@@ -103,7 +104,8 @@ class AsyncTee(Tee):
     """A tee for async clients."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        exchange, strain = self._attempt.exchange, self._strain()
+        exchange = self._attempt.exchange
+        strain = strain_of(exchange)
         kept = exchange.kept
         append, room, first = kept.head.append, kept.room, exchange.first_byte is None
         try:
