@@ -18,13 +18,10 @@ import httpx
 import httpx2
 import openai
 import pytest
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from spend_middleware import Spend
 from standin import Standin, answers
+from traces import exporter_of_spans
 
 ASKED = {
     "model": "gpt-4o",
@@ -152,20 +149,8 @@ def message_chunks() -> list[bytes]:
 # -- no usage at all
 
 
-exporter = InMemorySpanExporter()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _spans() -> None:
-    # OpenTelemetry's provider is set once for the whole process; another module may have been first.
-    found = trace.get_tracer_provider()
-    provider = found if isinstance(found, TracerProvider) else TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    if provider is not found:
-        trace.set_tracer_provider(provider)
-
-
 def test_a_stream_without_usage_is_counted_and_says_so(spend: Spend, way: Way) -> None:
+    exporter = exporter_of_spans()
     exporter.clear()
     with spend.tag("estimates") as tally:
         seen = way.read(spend, chat_chunks())

@@ -16,12 +16,12 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from spend_middleware import Spend
+from traces import exporter_of_spans
 
 ANSWER = {
     "id": "chatcmpl-1",
@@ -40,19 +40,14 @@ ANSWER = {
 ASKED = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "secret prompt"}]}
 URL = "https://api.openai.com/v1/chat/completions"
 
-exporter = InMemorySpanExporter()
+exporter = exporter_of_spans()
 reader = InMemoryMetricReader()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _providers() -> Iterator[None]:
+def _metrics() -> None:
     # OpenTelemetry's providers are set once for the whole process.
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
     metrics.set_meter_provider(MeterProvider([reader]))
-    yield
-    provider.shutdown()
 
 
 @pytest.fixture
