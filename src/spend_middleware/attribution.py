@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from spend_middleware.call import Attribution, Tally, new_call_id
+from spend_middleware.call import NOBODY, Attribution, Tally, new_call_id
 
 MAX_NAME = 512
 """Characters kept of an end user, user, team or session id; the rest is cut."""
@@ -33,8 +33,6 @@ CREDENTIAL_HEADERS = (
     "ocp-apim-subscription-key",
 )
 """Where a key is looked for, in this order (LiteLLM's six forms)."""
-
-NOBODY = Attribution()
 
 
 class Scope:

@@ -7,7 +7,6 @@ import os
 import random
 import threading
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -92,7 +91,11 @@ class Unit(StrEnum):
     COMPUTER_USES = "computer_uses"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Usage, Attribution and Call are made once and never changed, and yet are not declared frozen: a frozen dataclass sets
+# each field through a method call, which for one of 26 fields takes 5.5 microseconds in place of 1.2, for every call.
+
+
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Usage:
     """What a provider says that one call used.
 
@@ -142,7 +145,8 @@ class Usage:
 
     def overall(self, name: str) -> int:
         """Return one token count summed over this usage and its further passes."""
-        return (getattr(self, name) or 0) + sum(usage.overall(name) for _, usage in self.passes)
+        own: int = getattr(self, name) or 0
+        return own + sum(usage.overall(name) for _, usage in self.passes) if self.passes else own
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts that are not empty, as JSON-able values, for storing."""
@@ -212,7 +216,7 @@ UNPRICED = Cost(amount=None, status=PricingStatus.UNPRICED, reason="no usage was
 NO_COST = Cost(amount=Decimal(0), status=PricingStatus.FREE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Attribution:
     """Who a call is for: all strings are bounded and free of control characters, credentials are hashes.
 
@@ -239,7 +243,10 @@ class Attribution:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+NOBODY = Attribution()
+
+
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Call:
     """What one wire attempt of an LLM call meant.
 
@@ -279,7 +286,7 @@ class Call:
     usage_note: str | None = None
     raw_usage: Mapping[str, Any] | None = None
     cost: Cost = UNPRICED
-    attribution: Attribution = Attribution()
+    attribution: Attribution = NOBODY
 
     @property
     def model(self) -> str:
@@ -323,6 +330,9 @@ class Tally:
             return tuple(self._calls)
 
 
+_VERSION_AND_VARIANT = 0x7000 << 64 | 0x8000 << 48
+_RANDOM_BITS = (1 << 80) - 1 & ~(0xF000 << 64) & ~(0xC000 << 48)
+
 # Ids are no secrets. The system's own source would let go of the interpreter lock on every call, and a busy writer
 # thread would take it. A forked process must not throw the same numbers.
 _dice = random.Random()  # noqa: S311
@@ -339,7 +349,6 @@ def new_call_id(at: float | None = None, entropy: bytes | None = None) -> str:
     """
     millis = int((time.time() if at is None else at) * 1000)
     noise = int.from_bytes(entropy) if entropy else _dice.getrandbits(80)
-    value = (millis & 0xFFFFFFFFFFFF) << 80 | (noise & ((1 << 80) - 1))
-    value = value & ~(0xF000 << 64) | 0x7000 << 64
-    value = value & ~(0xC000 << 48) | 0x8000 << 48
-    return str(uuid.UUID(int=value))
+    value = (millis & 0xFFFFFFFFFFFF) << 80 | noise & _RANDOM_BITS | _VERSION_AND_VARIANT
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

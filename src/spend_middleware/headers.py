@@ -7,14 +7,15 @@ from decimal import Decimal
 
 from spend_middleware.call import EXACT, Call, Charge, Tally
 
-# header suffix -> the meters whose charges it sums (the meter names are those of `pricing`).
-PARTS = (
-    ("input", ("input",)),
-    ("output", ("output",)),
-    ("cache-read", ("cache_read",)),
-    ("cache-creation", ("cache_write",)),
-    ("reasoning", ("reasoning",)),
-)
+# The first word of a meter's name -> the header that its charges are summed in.
+PARTS = {
+    "input": "input",
+    "output": "output",
+    "cache_read": "cache-read",
+    "cache_write": "cache-creation",
+    "reasoning": "reasoning",
+}
+_HEADER_OF: dict[str, str | None] = {}
 
 
 def plain(amount: Decimal) -> str:
@@ -63,7 +64,18 @@ def tally_headers(request_id: str, tally: Tally) -> list[tuple[bytes, bytes]]:
 def _parts(charges: Iterable[Charge]) -> list[tuple[str, str]]:
     sums: dict[str, Decimal] = {}
     for charge in charges:
-        for suffix, meters in PARTS:
-            if charge.meter.startswith(meters):
-                sums[suffix] = EXACT.add(sums.get(suffix, Decimal(0)), charge.amount)
-    return [(f"x-litellm-response-cost-{suffix}", plain(amount)) for suffix, amount in sums.items()]
+        try:
+            name = _HEADER_OF[charge.meter]
+        except KeyError:
+            name = _header_of(charge.meter)
+        if name is not None:
+            sums[name] = EXACT.add(sums[name], charge.amount) if name in sums else charge.amount
+    return [(name, plain(amount)) for name, amount in sums.items()]
+
+
+def _header_of(meter: str) -> str | None:
+    suffix = next((suffix for start, suffix in PARTS.items() if meter.startswith(start)), None)
+    name = None if suffix is None else f"x-litellm-response-cost-{suffix}"
+    if len(_HEADER_OF) < 1000:
+        _HEADER_OF[meter] = name
+    return name

@@ -187,8 +187,7 @@ def _call(
         raw_usage=reading.raw_usage,
         attribution=attribution,
     )
-    # Not `replace`, which makes the whole value a second time: nobody has seen this one yet.
-    object.__setattr__(call, "cost", _cost(call, exchange, reading, book))
+    call.cost = _cost(call, exchange, reading, book)
     return call
 
 

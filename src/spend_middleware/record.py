@@ -31,48 +31,56 @@ LIMITS = (1 << 63) - 1
 def row_of(call: Call) -> dict[str, Any]:
     """Return the columns of `spend_logs` for a finished call: pico-dollars, microseconds UTC, JSON as text."""
     usage, cost = call.usage, call.cost
-    input_tokens = min(usage.overall("input_tokens"), LIMITS)
-    output_tokens = min(usage.overall("output_tokens"), LIMITS)
     row = owner_columns(call.attribution)
-    row.update(
-        id=call.call_id,
-        request_id=call.response_id or call.call_id,
-        call_type=call.operation,
-        provider=call.provider,
-        model=_bounded(call.model),
-        model_group=_bounded(call.request_model),
-        api_base=call.api_base,
-        endpoint=call.endpoint,
-        spend=_pico(cost.amount),
-        reported_cost=_pico(cost.reported_amount),
-        list_cost=_pico(cost.list_amount),
-        prompt_tokens=input_tokens,
-        completion_tokens=output_tokens,
-        total_tokens=min(input_tokens + output_tokens, LIMITS),
-        cache_read_input_tokens=min(usage.overall("cache_read_tokens"), LIMITS),
-        cache_creation_input_tokens=min(usage.overall("cache_write_tokens"), LIMITS),
-        reasoning_tokens=min(usage.overall("reasoning_tokens"), LIMITS),
-        start_time=_micros(call.started_at),
-        end_time=_micros(call.ended_at),
-        completion_start_time=None if call.first_token_at is None else _micros(call.first_token_at),
-        status=str(call.status),
-        status_code=call.status_code,
-        error_type=call.error_type,
-        attempt=call.attempt,
-        stream=call.stream,
-        finish_reason=call.finish_reason,
-        service_tier=call.service_tier,
-        usage_source=str(call.usage_source),
-        usage_note=call.usage_note,
-        pricing_status=str(cost.status),
-        unpriced_reason=cost.reason,
-        price_key=cost.price_key,
-        price_version=cost.price_version,
-        charges=_charges_text(cost),
-        usage=_json(usage.as_dict()),
-        raw_usage=_raw_usage_text(call.raw_usage),
-    )
+    row["id"] = call.call_id
+    row["request_id"] = call.response_id or call.call_id
+    row["call_type"] = call.operation
+    row["provider"] = call.provider
+    row["model"] = (call.response_model or call.request_model)[:512]
+    row["model_group"] = call.request_model[:512]
+    row["api_base"] = call.api_base
+    row["endpoint"] = call.endpoint
+    row["spend"] = _pico(cost.amount)
+    row["reported_cost"] = _pico(cost.reported_amount)
+    row["list_cost"] = row["spend"] if cost.list_amount is cost.amount else _pico(cost.list_amount)
+    row.update(_counts(usage))
+    row["start_time"] = int(call.started_at * 1_000_000)
+    row["end_time"] = int(call.ended_at * 1_000_000)
+    first = call.first_token_at
+    row["completion_start_time"] = None if first is None else int(first * 1_000_000)
+    row["status"] = call.status.value
+    row["status_code"] = call.status_code
+    row["error_type"] = call.error_type
+    row["attempt"] = call.attempt
+    row["stream"] = call.stream
+    row["finish_reason"] = call.finish_reason
+    row["service_tier"] = call.service_tier
+    row["usage_source"] = call.usage_source.value
+    row["usage_note"] = call.usage_note
+    row["pricing_status"] = cost.status.value
+    row["unpriced_reason"] = cost.reason
+    row["price_key"] = cost.price_key
+    row["price_version"] = cost.price_version
+    row["charges"] = _charges_text(cost)
+    row["usage"] = _json(usage.as_dict())
+    row["raw_usage"] = _raw_usage_text(call.raw_usage)
     return row
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    overall = usage.overall
+    tokens_in, tokens_out = overall("input_tokens"), overall("output_tokens")
+    counts = {
+        "prompt_tokens": tokens_in,
+        "completion_tokens": tokens_out,
+        "total_tokens": tokens_in + tokens_out,
+        "cache_read_input_tokens": overall("cache_read_tokens"),
+        "cache_creation_input_tokens": overall("cache_write_tokens"),
+        "reasoning_tokens": overall("reasoning_tokens"),
+    }
+    if counts["total_tokens"] > LIMITS:
+        counts = {name: min(count, LIMITS) for name, count in counts.items()}
+    return counts
 
 
 def owner_columns(attribution: Attribution) -> dict[str, Any]:
@@ -144,14 +152,6 @@ def _raw_usage_text(raw: Mapping[str, Any] | None) -> str | None:
 
 def _json(value: Any) -> str:
     return to_json(value, inf_nan_mode="null", serialize_unknown=True).decode()
-
-
-def _bounded(name: str) -> str:
-    return name[:512]
-
-
-def _micros(seconds: float) -> int:
-    return round(seconds * 1_000_000)
 
 
 def _pico(amount: Decimal | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -39,6 +40,9 @@ OPERATION_NAMES = {
 
 _NAME = "spend_middleware"
 
+LOOK_AGAIN = 1.0
+"""Seconds after which it is looked up again whether a provider has been set up."""
+
 HEALTH_GAUGES = (
     ("pending", "{call}", "Calls that are not in the database yet."),
     ("journal_bytes", "By", "What the journal holds."),
@@ -59,6 +63,7 @@ class Telemetry:
 
     def __init__(self, enabled: bool = True) -> None:
         self._enabled = enabled
+        self._looked = (0.0, False, False)
         self._tracer = trace.get_tracer(_NAME)
         meter = metrics.get_meter(_NAME)
         self._input = meter.create_counter(
@@ -88,9 +93,15 @@ class Telemetry:
 
     def context(self) -> Any:
         """Return what a later span is to be parented to: the context that is active now."""
-        if not self._enabled or not _spans_are_kept():
-            return None
-        return otel_context.get_current()
+        return otel_context.get_current() if self._enabled and self._kept()[1] else None
+
+    def _kept(self) -> tuple[float, bool, bool]:
+        """Return whether spans and metrics go anywhere; looked up once a second, as it takes microseconds."""
+        looked = self._looked
+        now = time.monotonic()
+        if now - looked[0] > LOOK_AGAIN:
+            looked = self._looked = (now, _spans_are_kept(), _metrics_are_kept())
+        return looked
 
     def trace_id(self) -> str | None:
         """Return the hex id of the trace that is active now."""
@@ -101,9 +112,10 @@ class Telemetry:
         """Make the span of one finished call, and count it."""
         if not self._enabled:
             return
-        if _spans_are_kept():
+        _, spans, metrics_too = self._kept()
+        if spans:
             self._span(call, context)
-        if _metrics_are_kept():
+        if metrics_too:
             self._count(call)
 
     def _span(self, call: Call, context: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from spend_middleware.call import NO_USAGE, Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: see `call.Usage`
 class PriceQuery:
     """One call that wants a price.
 

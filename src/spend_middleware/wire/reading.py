@@ -48,7 +48,7 @@ class Route:
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: see `call.Usage`
 class Sent:
     """The request of one call, as it left: headers in lower case; `content` is the parsed JSON body, if it was one."""
 
@@ -57,7 +57,7 @@ class Sent:
     content: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: see `call.Usage`
 class Received:
     """The answer of one call: status, headers in lower case, and the body with its content encoding taken off.
 
