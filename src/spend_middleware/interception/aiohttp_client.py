@@ -21,7 +21,7 @@ from typing import Any
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.aiohttp_body import add, watch
-from spend_middleware.interception.aiohttp_request import Address, Asked, Heads, RawHeads, encode
+from spend_middleware.interception.aiohttp_request import Address, Asked, Heads, RawHeads, encode, readable
 from spend_middleware.interception.attempt import Attempt, Wire, open_wire
 from spend_middleware.interception.exchange import Observer, Outcome
 
@@ -60,6 +60,8 @@ def watched(
             return await _checked(made.response, self, options)
         with _sending:
             options = wire.request.options_of(self, options)
+            if any(attempt.exchange.filter for attempt in wire.attempts) and not _decodes(self, options):
+                options = readable(options)
         try:
             response = await original(self, method, str_or_url, **options)
         except BaseException as error:

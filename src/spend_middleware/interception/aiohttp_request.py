@@ -227,3 +227,12 @@ def _set_headers(
             return await send(request)
 
         options["middlewares"] = (*theirs, without)
+
+
+def readable(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that ask for an answer without a content encoding."""
+    from multidict import CIMultiDict
+
+    headers = CIMultiDict(options.get("headers") or ())
+    headers["Accept-Encoding"] = "identity"
+    return {**options, "headers": headers}
