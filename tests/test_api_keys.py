@@ -284,7 +284,7 @@ def test_a_list_is_paged_in_a_stable_order_and_filtered(http: TestClient) -> Non
 # -- who may
 
 
-MAY_NOT = [
+MAY_NOT: list[tuple[str, str, str, dict[str, Any], int]] = [
     ("internal", "POST", "/key/generate", {"user_id": "krrish"}, 403),
     ("internal", "POST", "/key/generate", {"user_id": None}, 403),
     ("internal", "POST", "/key/generate", {"team_id": "t-prod"}, 403),

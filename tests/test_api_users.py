@@ -125,7 +125,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing_behind(http: TestClient) -
 
 
 def test_a_list_is_paged_filtered_and_sorted(http: TestClient) -> None:
-    by_id = {"sort_by": "user_id", "page_size": 3}
+    by_id: dict[str, str | int] = {"sort_by": "user_id", "page_size": 3}
     pages = [http.get("/user/list", params={**by_id, "page": page}).json() for page in (1, 2)]
     assert [one["user_id"] for page in pages for one in page["users"]] == [
         "auditor",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from collections.abc import AsyncIterator, Iterator
 from contextvars import copy_context
 
 import pytest
@@ -53,7 +54,15 @@ def test_tags_are_stripped_made_text_and_bounded(given: list[object], kept: tupl
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("palantir", "palantir"), (12345, "12345"), (True, None), ({"a": 1}, None), ([], None), ("  ", None), ("a\nb", "a b")],
+    [
+        ("palantir", "palantir"),
+        (12345, "12345"),
+        (True, None),
+        ({"a": 1}, None),
+        ([], None),
+        ("  ", None),
+        ("a\nb", "a b"),
+    ],
 )
 def test_an_end_user_is_a_text_or_a_number(given: object, kept: str | None) -> None:
     assert clean_name(given) == kept
@@ -135,7 +144,7 @@ def test_a_decorator_tags_functions_coroutines_and_generators() -> None:
         return attribution_now().tags
 
     @tag("g")
-    def generator():  # type: ignore[no-untyped-def]
+    def generator() -> Iterator[tuple[str, ...]]:
         yield attribution_now().tags
 
     @tag("c")
@@ -143,7 +152,7 @@ def test_a_decorator_tags_functions_coroutines_and_generators() -> None:
         return attribution_now().tags
 
     @tag("ag")
-    async def stream():  # type: ignore[no-untyped-def]
+    async def stream() -> AsyncIterator[tuple[str, ...]]:
         yield attribution_now().tags
 
     async def main() -> list[tuple[str, ...]]:

@@ -121,12 +121,12 @@ def test_what_was_read_before_a_change_is_not_kept_after_it(table: Table) -> Non
     def read_key(key_hash: str) -> KeyRecord | None:
         record = table.keys.get(key_hash)
         table.put(key_hash, blocked=True)
-        cache.clear()
+        slow.clear()
         return record
 
-    cache = KeyCache(table.read_version, read_key, lambda: (), clock=lambda: table.now)
-    assert cache.find("a") == KeyRecord(key_hash="a")
-    assert cache.peek("a") is UNKNOWN
+    slow = KeyCache(table.read_version, read_key, lambda: (), clock=lambda: table.now)
+    assert slow.find("a") == KeyRecord(key_hash="a")
+    assert slow.peek("a") is UNKNOWN
 
 
 def test_many_threads_agree(table: Table, cache: KeyCache) -> None:

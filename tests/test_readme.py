@@ -15,7 +15,7 @@ import pytest
 from standin import Standin
 
 README = Path(__file__).parent.parent / "README.md"
-PROGRAMS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+PROGRAMS: list[str] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 pytestmark = pytest.mark.anyio
 

@@ -350,7 +350,7 @@ def test_retrieve_and_generate_names_its_model_in_the_request() -> None:
 
 @pytest.mark.parametrize(("documents", "units"), [(1, 1), (100, 1), (101, 2), (0, 1)])
 def test_reranking_is_billed_by_hundreds_of_documents(documents: int, units: int) -> None:
-    sent = {"queries": [{}], "sources": [{}] * documents}
+    sent: dict[str, Any] = {"queries": [{}], "sources": [{}] * documents}
     usage = read("bedrock.rerank", {"results": []}, sent=sent).usage
     assert usage is not None
     assert usage.units == {"search_units": units}

@@ -257,7 +257,7 @@ def test_a_streamed_picture_is_counted_at_its_end() -> None:
 
 
 def test_openais_first_image_model_is_the_one_nobody_names() -> None:
-    body = {"data": [{}]}
+    body: dict[str, Any] = {"data": [{}]}
     assert read("openai.images", body, sent={"prompt": "x"}).request_model == "dall-e-2"
     assert read("openai.images", body, sent={"prompt": "x"}, provider="xai").request_model is None
 

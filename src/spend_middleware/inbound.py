@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from spend_middleware.attribution import (
     CREDENTIAL_HEADERS,
-    NOBODY,
     Scope,
     clean,
     clean_metadata,
@@ -17,7 +16,7 @@ from spend_middleware.attribution import (
     merge,
     presented_key,
 )
-from spend_middleware.call import Attribution, new_call_id
+from spend_middleware.call import NOBODY, Attribution, new_call_id
 from spend_middleware.settings import Settings
 from spend_middleware.wire.reading import Route
 from spend_middleware.wire.request import fields_of

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from spend_middleware import wire
-from spend_middleware.attribution import NOBODY
 from spend_middleware.call import (
     NO_COST,
     NO_USAGE,
+    NOBODY,
     UNPRICED,
     Attribution,
     Call,

@@ -10,8 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spend_middleware.attribution import NOBODY, Scope, hash_key, inbound_scope, merge
-from spend_middleware.call import Attribution
+from spend_middleware.attribution import Scope, hash_key, inbound_scope, merge
+from spend_middleware.call import NOBODY, Attribution
 from spend_middleware.headers import tally_headers
 from spend_middleware.inbound import InboundScope, KeyHolder, RawHeaders, attribution_of, key_in, of_holder
 from spend_middleware.scopes import said_by

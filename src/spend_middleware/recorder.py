@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from spend_middleware.attribution import (
-    NOBODY,
     Scope,
     clean_metadata,
     clean_name,
@@ -21,7 +20,7 @@ from spend_middleware.attribution import (
     of_credential,
     presented_key,
 )
-from spend_middleware.call import Attribution, Call, Status, UsageSource, new_call_id
+from spend_middleware.call import NOBODY, Attribution, Call, Status, UsageSource, new_call_id
 from spend_middleware.headers import cost_headers
 from spend_middleware.interception.exchange import Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, base_of, measure, price_again

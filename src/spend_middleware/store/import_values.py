@@ -44,7 +44,8 @@ class Values:
             return None
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             raise UnusableRow(f"{column} is not a text")
-        return _storable(str(value), column)
+        kept: str = _storable(str(value), column)
+        return kept
 
     def names(self, column: str) -> list[Any]:
         """Return a list: of a driver, of JSON text, or of PostgreSQL's `{a,b}`."""
