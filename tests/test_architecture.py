@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
 
 FLOORS = {
-    **dict.fromkeys(("errors", "call", "settings", "guard", "ids"), 1),
+    **dict.fromkeys(("errors", "call", "settings", "guard", "ids", "forks"), 1),
     **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 2),
     **dict.fromkeys(("metering", "budgets", "middleware", "inbound", "estimator", "headers", "record", "scopes", "opening"), 3),
     **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 4),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -16,13 +15,13 @@ MAX_WAITING = 10_000
 
 
 class BackgroundEstimator:
-    """Runs work one by one on a daemon thread of its own; started at the first work, and again after a fork."""
+    """Runs work one by one on a daemon thread of its own; started at the first work."""
 
     def __init__(self) -> None:
-        self._reborn()
+        self.after_fork()
 
-    def _reborn(self) -> None:
-        self._pid = os.getpid()
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: the work, and the thread that does it, are the parent's."""
         self._waiting: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._busy = 0
@@ -30,8 +29,6 @@ class BackgroundEstimator:
 
     def submit(self, work: Callable[[], None]) -> bool:
         """Run the work soon; False when too much is waiting already."""
-        if self._pid != os.getpid():
-            self._reborn()
         with self._changed:
             if len(self._waiting) >= MAX_WAITING:
                 return False

@@ -102,6 +102,10 @@ class Recorder:
         self._warned: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
+    def after_fork(self) -> None:
+        """Begin anew in a forked child, whose parent's threads may have held the lock."""
+        self._lock = threading.Lock()
+
     # -- what interception asks
 
     def recognise(self, method: str, host: str, path: str) -> Route | None:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
+from spend_middleware import forks
 from spend_middleware.attribution import Scope, current_scope, merge
 from spend_middleware.call import Call, Cost, Usage
 from spend_middleware.errors import ConfigurationError
@@ -81,7 +82,7 @@ class Spend:
         self._warmed = False
         self._app: Any = None
         self._directory: Directory | None = None
-        self._lock = threading.RLock()
+        self.fork_lock = threading.RLock()
         self._telemetry = Telemetry(self.settings.spans)
         self._estimator = BackgroundEstimator()
         self.recorder = Recorder(
@@ -97,6 +98,13 @@ class Spend:
         ):
             # A price that cannot be used is to be heard of here, not at the first call.
             _ = self.prices
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child, whose parent's threads may have held any lock."""
+        self.fork_lock = threading.RLock()
+        self.recorder.after_fork()
+        self._estimator.after_fork()
 
     def _gate(self) -> Gate | None:
         return None
@@ -113,7 +121,7 @@ class Spend:
     def prices(self) -> PriceBook:
         """The price table, with your own prices in it; loaded when it is first needed."""
         if self._book is None:
-            with self._lock:
+            with self.fork_lock:
                 if self._book is None:
                     self._book = book_of(self.settings)
         if self._following != os.getpid():
@@ -122,7 +130,7 @@ class Spend:
 
     def _follow_map(self, book: PriceBook) -> None:
         """Keep to the price map that the settings name, if any, in every process: a fork leaves threads behind."""
-        with self._lock:
+        with self.fork_lock:
             if self._following != os.getpid():
                 location = self.settings.model_cost_map_url
                 if location and not self.settings.local_model_cost_map:
@@ -135,7 +143,7 @@ class Spend:
         if self._directory is None:
             from spend_middleware.store.directory import Directory
 
-            with self._lock:
+            with self.fork_lock:
                 if self._directory is None:
                     directory = Directory(
                         self.store.engine, self.store.reports, ZoneInfo(self.settings.timezone)
@@ -151,7 +159,7 @@ class Spend:
         if self._app is None:
             from spend_middleware.api.app import build_app
 
-            with self._lock:
+            with self.fork_lock:
                 if self._app is None:
                     self.start()
                     self._app = build_app(self)
