@@ -182,3 +182,27 @@ def test_a_scope_reaches_tasks_and_to_thread_and_copied_contexts_but_not_a_bare_
 
     asyncio.run(main())
     assert seen == {"to_thread": True, "task": True, "bare": False, "copied": True}
+
+
+def test_tasks_that_share_a_tag_leave_each_their_own_block() -> None:
+    shared = tag("job")
+
+    async def main() -> None:
+        both_inside, first_left = asyncio.Barrier(2), asyncio.Event()
+
+        async def first() -> None:
+            with shared:
+                await both_inside.wait()
+            assert current_scope.get() is None
+            first_left.set()
+
+        async def second() -> None:
+            with shared:
+                await both_inside.wait()
+                await first_left.wait()
+                assert current_scope.get() is not None
+            assert current_scope.get() is None
+
+        await asyncio.gather(first(), second())
+
+    asyncio.run(main())

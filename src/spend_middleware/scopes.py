@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from contextvars import Token
 from typing import Any, TypeVar
 
 from spend_middleware.attribution import (
@@ -22,6 +21,16 @@ from spend_middleware.call import Attribution, Tally
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Block(Scope):
+    """A scope that knows which tag made it."""
+
+    __slots__ = ("maker",)
+
+    def __init__(self, attribution: Attribution, parent: Scope | None, maker: Tag) -> None:
+        super().__init__(attribution, parent)
+        self.maker = maker
+
+
 class Tag:
     """Says who the calls of a block are for; made by `Spend.tag`.
 
@@ -32,7 +41,6 @@ class Tag:
     def __init__(self, attribution: Attribution, max_tags: int) -> None:
         self._attribution = attribution
         self._max_tags = max_tags
-        self._tokens: list[Token[Scope | None]] = []
 
     def __enter__(self) -> Tally:
         parent = current_scope.get()
@@ -42,17 +50,16 @@ class Tag:
             # Outer tags come first, so that rows read from the general to the particular.
             tags = tuple(dict.fromkeys((*around.tags, *said.tags)))[: self._max_tags]
             said = merge(Attribution(tags=tags), merge(said, around, max_tags=self._max_tags))
-        scope = Scope(said, parent)
-        self._tokens.append(current_scope.set(scope))
+        scope = _Block(said, parent, self)
+        current_scope.set(scope)
         return scope.tally
 
     def __exit__(self, *exc_info: object) -> None:
-        try:
-            current_scope.reset(self._tokens.pop())
-        except ValueError:
-            # Entered in one context and left in another, as a generator that is closed elsewhere: that other context
-            # never saw this scope, so there is nothing to take away.
-            return
+        # What was entered is kept in the context itself: tasks and threads that share a tag leave each their own block,
+        # and a generator that is closed in another context finds nothing there to take away.
+        scope = current_scope.get()
+        if isinstance(scope, _Block) and scope.maker is self:
+            current_scope.set(scope.parent)
 
     async def __aenter__(self) -> Tally:
         return self.__enter__()
