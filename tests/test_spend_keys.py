@@ -143,3 +143,16 @@ async def test_end_users_can_be_hashed_or_left_out(tmp_path: Path) -> None:
             assert row["end_user"] == kept
             await made.client.aclose()
             await made.llm.aclose()
+
+
+def test_a_block_whose_key_cannot_be_looked_up_runs_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "spend.db").write_bytes(b"no database" * 1000)
+    with Spend(f"sqlite:///{tmp_path}/spend.db", journal_dir=tmp_path / "journal") as spend:
+        for _ in range(3):
+            with spend.tag("job", api_key="sk-unknown") as tally:
+                spend.record(provider="openai", model="gpt-4o-mini", cost=1)
+            assert tally.calls[0].attribution.key_hash == hashlib.sha256(b"sk-unknown").hexdigest()
+        assert spend.health()["unhandled"] == 1
+    assert caplog.text.count("The key of a block could not be looked up.") == 1

@@ -63,9 +63,19 @@ class Payers:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return self._find(key_hash)
+            return self._find_or_nobody(key_hash)
         found = UNKNOWN if self._open is None else self._open.recall_key(key_hash)
         return None if found is UNKNOWN else found
+
+    def _find_or_nobody(self, key_hash: str) -> KeyHolder | None:
+        if time.monotonic() < self._paused_until:
+            return None
+        try:
+            return self._find(key_hash)
+        except Exception:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._failed("The key of a block could not be looked up.")
+            return None
 
     def _find(self, key_hash: str) -> KeyHolder | None:
         if self._open is None:
