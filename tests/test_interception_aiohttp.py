@@ -63,6 +63,24 @@ def watcher() -> Iterator[Watcher]:
     assert sum(faults.values()) == before
 
 
+See = Callable[[Watcher], Watcher]
+
+
+@pytest.fixture
+def see() -> Iterator[See]:
+    """Has a watcher see all calls, until the test ends at the latest."""
+    watchers: list[Watcher] = []
+
+    def add(watcher: Watcher) -> Watcher:
+        watchers.append(watcher)
+        instrument(watcher)
+        return watcher
+
+    yield add
+    for watcher in watchers:
+        uninstrument(watcher)
+
+
 # -- an upstream that is told what to send and when
 
 
@@ -512,12 +530,12 @@ BODIES: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_a_request_with_nothing_of_ours_leaves_as_without_us(name: str) -> None:
+async def test_a_request_with_nothing_of_ours_leaves_as_without_us(name: str, see: See) -> None:
     upstream, watcher = Upstream(), Watcher()
     async with upstream() as url, aiohttp.ClientSession(headers={"X-Own": "1"}) as session:
         for watched in (False, True):
             if watched:
-                instrument(watcher)
+                see(watcher)
             async with session.post(url, **BODIES[name]()) as response:
                 await response.read()
     uninstrument(watcher)
@@ -542,7 +560,7 @@ async def test_the_model_of_an_upload_is_read_and_its_file_is_not(watcher: Watch
 
 
 @pytest.mark.parametrize("name", ["json", "bytes", "text", "payload", "stream", "compressed"])
-async def test_what_is_ours_is_taken_out(name: str) -> None:
+async def test_what_is_ours_is_taken_out(name: str, see: See) -> None:
     def opens(exchange: Exchange) -> None:
         exchange.new_body = b'{"new":"\xc3\xa9"}' if exchange.request_body else None
         exchange.drop_headers = ["x-litellm-tags"]
@@ -553,7 +571,7 @@ async def test_what_is_ours_is_taken_out(name: str) -> None:
             options = BODIES[name]()
             options["headers"] = {**options.get("headers", {}), "x-litellm-tags": "a", "X-Own": "1"}
             if server is upstream:
-                instrument(watcher)
+                see(watcher)
             async with session.post(url, **options) as response:
                 await response.read()
     uninstrument(watcher)
@@ -590,12 +608,14 @@ class Swallow:
 
 @pytest.mark.parametrize("read", READS, ids=lambda read: read.__name__)
 @pytest.mark.parametrize("at_once", [False, True], ids=["piece by piece", "at once"])
-async def test_a_filter_takes_out_of_a_stream_what_only_we_asked_for(read: Read, at_once: bool) -> None:
+async def test_a_filter_takes_out_of_a_stream_what_only_we_asked_for(
+    read: Read, at_once: bool, see: See
+) -> None:
     def opens(exchange: Exchange) -> None:
         exchange.filter = Swallow()
 
     watcher = Watcher(opens)
-    instrument(watcher)
+    see(watcher)
     upstream = Upstream([*EVENTS, b"tail"], at_once=at_once)
     async with upstream() as url, aiohttp.ClientSession() as session, session.post(url, json=ASK) as response:
         assert await read(response) == b"".join((*EVENTS[:2], *EVENTS[3:], b"tail"))
@@ -603,12 +623,12 @@ async def test_a_filter_takes_out_of_a_stream_what_only_we_asked_for(read: Read,
     assert [exchange.content() for exchange in watcher.done] == [b"".join((*EVENTS, b"tail"))]
 
 
-async def test_what_is_to_be_filtered_and_is_not_decoded_must_come_readable() -> None:
+async def test_what_is_to_be_filtered_and_is_not_decoded_must_come_readable(see: See) -> None:
     def opens(exchange: Exchange) -> None:
         exchange.filter = Swallow()
 
     watcher, upstream = Watcher(opens), Upstream()
-    instrument(watcher)
+    see(watcher)
     async with upstream() as url, aiohttp.ClientSession(auto_decompress=False) as session:
         for headers in ({}, {"Accept-Encoding": "gzip", "X-Own": "1"}):
             async with session.post(url, json=ASK, headers=headers) as response:
@@ -618,12 +638,12 @@ async def test_what_is_to_be_filtered_and_is_not_decoded_must_come_readable() ->
     assert b"X-Own: 1" in upstream.heads[1]
 
 
-async def test_a_refusal_answers_in_place_of_the_provider() -> None:
+async def test_a_refusal_answers_in_place_of_the_provider(see: See) -> None:
     def opens(exchange: Exchange) -> None:
         exchange.answer = refusal()
 
     watcher, upstream = Watcher(opens), Upstream()
-    instrument(watcher)
+    see(watcher)
     async with upstream() as url, aiohttp.ClientSession() as session:
         async with session.post(url, json=ASK) as response:
             assert (response.status, response.ok, response.method) == (422, False, "POST")
@@ -642,7 +662,7 @@ async def test_a_refusal_answers_in_place_of_the_provider() -> None:
 # -- hooking in
 
 
-async def test_it_leaves_no_trace_and_sees_sessions_that_exist() -> None:
+async def test_it_leaves_no_trace_and_sees_sessions_that_exist(see: See) -> None:
     before = aiohttp.ClientSession._request
     watcher, other = Watcher(), Watcher()
     async with Upstream()() as url, aiohttp.ClientSession() as session:
@@ -652,7 +672,7 @@ async def test_it_leaves_no_trace_and_sees_sessions_that_exist() -> None:
                 await response.read()
 
         for found in (watcher, watcher, other):
-            instrument(found)
+            see(found)
         # google-genai asks which options there are.
         assert inspect.signature(aiohttp.ClientSession._request) == inspect.signature(before)
         await call()
@@ -684,7 +704,7 @@ async def test_a_tool_that_has_wrapped_ours_stays(watcher: Watcher, monkeypatch:
     monkeypatch.setattr(aiohttp.ClientSession, "_request", ours)
 
 
-async def test_other_traffic_is_only_asked_about(standin: Standin) -> None:
+async def test_other_traffic_is_only_asked_about(standin: Standin, see: See) -> None:
     class Deaf(Watcher):
         asked: list[tuple[str, str, str]] = []  # noqa: RUF012
 
@@ -692,7 +712,7 @@ async def test_other_traffic_is_only_asked_about(standin: Standin) -> None:
             self.asked.append((method, host, path))
 
     watcher = Deaf()
-    instrument(watcher)
+    see(watcher)
     async with aiohttp.ClientSession(f"{standin.url}/") as session:
         async with session.get("plain", params={"a": "1"}) as response:
             assert type(response.content) is aiohttp.StreamReader
@@ -705,13 +725,13 @@ async def test_other_traffic_is_only_asked_about(standin: Standin) -> None:
     assert (watcher.open, watcher.done) == ([], [])
 
 
-async def test_a_fault_of_ours_is_not_the_callers() -> None:
+async def test_a_fault_of_ours_is_not_the_callers(see: See) -> None:
     class Faulty(Watcher):
         def finished(self, exchange: Exchange) -> Any:
             raise KeyError("ours")
 
     watcher = Faulty()
-    instrument(watcher)
+    see(watcher)
     async with (
         Upstream()() as url,
         aiohttp.ClientSession() as session,
@@ -721,15 +741,39 @@ async def test_a_fault_of_ours_is_not_the_callers() -> None:
     uninstrument(watcher)
 
 
+async def test_an_answer_of_an_unknown_make_is_recorded_without_its_body(see: See) -> None:
+    class Wrapped:
+        def __init__(self, reader: aiohttp.StreamReader) -> None:
+            self.exception = reader.exception
+            self.set_exception = reader.set_exception
+
+    class Odd(aiohttp.ClientResponse):
+        async def start(self, connection: Any) -> Any:
+            await super().start(connection)
+            self.content = Wrapped(self.content)  # type: ignore[assignment]
+            return self
+
+    watcher = see(Watcher())
+    async with (
+        Upstream()() as url,
+        aiohttp.ClientSession(response_class=Odd) as session,
+        session.post(url, json=ASK) as response,
+    ):
+        assert response.status == 200
+    assert [exchange.outcome for exchange in watcher.done] == [Outcome.NO_ANSWER]
+
+
 @pytest.mark.parametrize("way", ["instrument", "transport", "both"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-async def test_httpx_over_aiohttp_is_recorded_once(standin: Standin, way: str, stream: bool) -> None:
+async def test_httpx_over_aiohttp_is_recorded_once(
+    standin: Standin, way: str, stream: bool, see: See
+) -> None:
     watcher = Watcher()
     http: Any = openai.DefaultAioHttpClient()
     if way != "instrument":
         http = httpx2.AsyncClient(transport=wrap_transport(http._transport, watcher), follow_redirects=True)
     if way != "transport":
-        instrument(watcher)
+        see(watcher)
     body = {**ASK, "stream": stream}
     async with openai.AsyncOpenAI(api_key="k", base_url=standin.base("openai"), http_client=http) as client:
         await client.chat.completions.create(**body)
@@ -809,7 +853,7 @@ async def test_google_genai_over_aiohttp_is_seen(
 
 
 @quietly
-async def test_google_genai_over_aiohttp_is_a_priced_row(standin: Standin, tmp_path: Path) -> None:
+async def test_google_genai_over_aiohttp_is_a_priced_row(standin: Standin, tmp_path: Path, see: See) -> None:
     with Spend(f"sqlite:///{tmp_path}/spend.db") as spend:
         spend.instrument()
         client = gemini(standin).aio

@@ -45,8 +45,11 @@ def _refill(reader: Any, content: bytes) -> None:
     """Put other bytes in the place of those that nobody has read yet."""
     reader._buffer = deque([content] if content else [])
     reader._size = reader.total_bytes = len(content)
-    if reader._http_chunk_splits is not None:
-        reader._http_chunk_splits = deque([len(content)] if content else [])
+    splits = reader._http_chunk_splits
+    if splits is not None:
+        # A list or a deque, by version.
+        splits.clear()
+        splits.extend([len(content)] if content else [])
 
 
 def add(response: Any, headers: Sequence[tuple[str, str]]) -> None:

@@ -103,7 +103,8 @@ class Asked:
             url = session._build_url(str_or_url)
             if params := options.get("params"):
                 url = url.update_query(params)
-        except (TypeError, ValueError):
+        except Exception:
+            # ValueError and TypeError, or AssertionError before aiohttp 3.12.
             return None
         address = Address(url)
         found = cls(method.upper(), address, stream=_Fields(options.get("data")))
