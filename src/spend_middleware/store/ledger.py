@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from sqlalchemy.engine import Connection
@@ -15,7 +15,7 @@ from spend_middleware.store.engine import Address, Database
 from spend_middleware.store.migrate import migrate
 from spend_middleware.store.postgres import PostgresTables
 from spend_middleware.store.records import AT, Values
-from spend_middleware.store.rollups import Moves, moves_of, tag_rows
+from spend_middleware.store.rollups import Moves
 from spend_middleware.store.sqlite import SqliteTables
 
 UTC_ZONE = "UTC"
@@ -33,6 +33,10 @@ class Tables(Protocol):
 
     def zones(self, connection: Connection) -> list[str]:
         """Return the zones besides UTC that have rollups."""
+        ...
+
+    def write(self, connection: Connection, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
+        """Write a batch and all that it moves, and return how many of its rows were new."""
         ...
 
     def insert(self, connection: Connection, rows: list[Values]) -> Iterable[Values]:
@@ -107,15 +111,8 @@ class Ledger:
 
     def write_in(self, connection: Connection, batch: list[Values]) -> int:
         """Write a batch, sorted by id and each id once, in a transaction that is under way."""
-        tables = self._tables
-        zones = tables.zones(connection)
-        fresh = list(tables.insert(connection, batch))
-        if fresh:
-            tags = tag_rows(fresh)
-            if tags:
-                tables.tag(connection, tags)
-            tables.move(connection, moves_of(fresh, [UTC_ZONE, *sorted(zones)], self._slot))
-        return len(fresh)
+        zones = [UTC_ZONE, *sorted(self._tables.zones(connection))]
+        return self._tables.write(connection, batch, zones, self._slot)
 
     def answers(self) -> bool:
         """Say whether the database answers now."""
@@ -145,6 +142,9 @@ def is_refusal(error: Exception) -> bool:
         )
     if isinstance(error, StatementError):
         return isinstance(error.orig, _UNFIT)
+    state = getattr(error, "sqlstate", None)  # the driver's own: a batch goes past SQLAlchemy
+    if state is not None:
+        return str(state).startswith(_REFUSALS)
     return isinstance(error, _UNFIT)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import select
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from spend_middleware.store.records import AT, COLUMNS, DEFAULTS, Values
-from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
+from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves, moves_of, tag_rows
 
 _ID = AT["id"]
 _NUMBERS = frozenset(
@@ -64,6 +66,30 @@ class PostgresTables:
         """Return the zones besides UTC that have rollups."""
         return list(json.loads(connection.exec_driver_sql(self._zones).scalar() or "[]"))
 
+    def write(self, connection: Connection, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
+        """Write a batch and all that it moves, and return how many of its rows were new.
+
+        The driver's pipeline sends a statement without waiting for the one before: the server inserts while this
+        process adds up, and a distant server costs few round trips.
+        """
+        raw: Any = connection.connection.driver_connection
+        with raw.pipeline(), raw.cursor() as cursor:
+            cursor.execute(self._rows, (_json(batch),))
+            _send_all(raw)
+            # As a rule all rows are new.
+            tags, moves = tag_rows(batch), moves_of(batch, zones, slot)
+            ids = {line[0] for line in cursor.fetchall()}
+            if not ids:
+                return 0
+            if len(ids) < len(batch):
+                fresh = [row for row in batch if row[_ID] in ids]
+                tags, moves = tag_rows(fresh), moves_of(fresh, zones, slot)
+            if tags:
+                cursor.execute(self._tags, (_json(tags),))
+            for table, rows in moves.items():
+                cursor.execute(self._upserts[table], (_json(rows),))
+        return len(ids)
+
     def insert(self, connection: Connection, rows: Sequence[Values]) -> Sequence[Values]:
         """Insert the rows that are not there yet, and return these."""
         ids = set(connection.exec_driver_sql(self._rows, (_json(rows),)).scalars())
@@ -81,3 +107,9 @@ class PostgresTables:
 
 def _json(rows: Sequence[Sequence[object]]) -> str:
     return to_json(rows).decode()
+
+
+def _send_all(raw: Any) -> None:
+    """Wait until the operating system has all that the driver has queued, or the server would wait for the rest."""
+    while raw.pgconn.flush():
+        select.select([], [raw], [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from operator import itemgetter
@@ -87,7 +87,11 @@ _measured = itemgetter(
 )
 _wide = itemgetter(*(AT[name] for name in WIDE))
 _customer = itemgetter(*(AT[name] for name in CUSTOMER))
-_NAMED_KINDS = tuple((kind, AT[column]) for kind, column in KINDS.items() if column)
+_NAMED_KINDS = {
+    kind: (WIDE.index(column), False) if column in WIDE else (CUSTOMER.index(column), True)
+    for kind, column in KINDS.items()
+    if column
+}
 _START, _TAGS, _ID = AT["start_time"], AT["request_tags"], AT["id"]
 
 
@@ -180,10 +184,12 @@ def moves_of(
         for call in calls:
             days[day_of(call[0][_START], zone)].append(call)
         for day in sorted(days):
-            named = sorted(_named_sums(days[day]).items())
-            wide, customers = sorted(_wide_sums(days[day]).items()), sorted(_customer_sums(days[day]).items())
-            moves["spend_customer_daily"] += [(zone, day, *key, slot, *sums) for key, sums in customers]
-            moves["spend_daily"] += [(zone, day, *key, slot, *sums) for key, sums in wide]
+            wide, customers = _grouped(days[day], _wide), _grouped(days[day], _customer)
+            named = sorted(_named_sums(days[day], wide, customers).items())
+            moves["spend_customer_daily"] += [
+                (zone, day, *key, slot, *sums) for key, sums in sorted(customers.items())
+            ]
+            moves["spend_daily"] += [(zone, day, *key, slot, *sums) for key, sums in sorted(wide.items())]
             moves["spend_name_daily"] += [
                 (kind, zone, day, name, slot, *sums) for (kind, name), sums in named
             ]
@@ -199,29 +205,22 @@ _Sorted = list[tuple[tuple[str, ...], Amounts]]
 _Groups = defaultdict[tuple[str, ...], list[Amounts]]
 
 
-def _wide_sums(calls: Sequence[_Call]) -> _Sums:
+def _grouped(calls: Sequence[_Call], key_of: Callable[[Values], tuple[str, ...]]) -> _Sums:
     groups: _Groups = defaultdict(list)
     for row, amount, _ in calls:
-        groups[_wide(row)].append(amount)
+        groups[key_of(row)].append(amount)
     return _added_up(groups)
 
 
-def _customer_sums(calls: Sequence[_Call]) -> _Sums:
-    groups: _Groups = defaultdict(list)
-    for row, amount, _ in calls:
-        groups[_customer(row)].append(amount)
-    return _added_up(groups)
-
-
-def _named_sums(calls: Sequence[_Call]) -> _Sums:
-    """Return the sums by (kind, name)."""
-    sums: _Sums = {("total", ""): _added([amount for _, amount, _ in calls])}
-    for kind, position in _NAMED_KINDS:
+def _named_sums(calls: Sequence[_Call], wide: _Sums, customers: _Sums) -> _Sums:
+    """Return the sums by (kind, name): of groups that are added up already where these know the name."""
+    sums: _Sums = {("total", ""): _added(list(wide.values()))}
+    for kind, (position, of_customers) in _NAMED_KINDS.items():
         names: defaultdict[str, list[Amounts]] = defaultdict(list)
-        for row, amount, _ in calls:
-            names[row[position]].append(amount)
-        for name, amounts in names.items():
-            sums[kind, name] = _added(amounts)
+        for key, amounts in (customers if of_customers else wide).items():
+            names[key[position]].append(amounts)
+        for name, parts in names.items():
+            sums[kind, name] = _added(parts)
     tagged: _Groups = defaultdict(list)
     for _, amount, tags in calls:
         for tag in tags:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy.engine import Connection
 
 from spend_middleware.store.records import AT, COLUMNS, Values
-from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
+from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves, moves_of, tag_rows
 
 _ID = AT["id"]
 
@@ -33,6 +33,16 @@ class SqliteTables:
         """Return the zones besides UTC that have rollups."""
         stored = connection.exec_driver_sql("SELECT value FROM spend_meta WHERE name = 'zones'").scalar()
         return list(json.loads(stored or "[]"))
+
+    def write(self, connection: Connection, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
+        """Write a batch and all that it moves, and return how many of its rows were new."""
+        fresh = self.insert(connection, batch)
+        if fresh:
+            tags = tag_rows(fresh)
+            if tags:
+                self.tag(connection, tags)
+            self.move(connection, moves_of(fresh, zones, slot))
+        return len(fresh)
 
     def insert(self, connection: Connection, rows: Sequence[Values]) -> Sequence[Values]:
         """Insert the rows that are not there yet, and return these."""

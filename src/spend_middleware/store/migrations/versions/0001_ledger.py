@@ -121,6 +121,14 @@ def _rows(op: Operations, schema: str | None) -> None:
             sqlite_where=present,
             postgresql_where=present,
         )
+    op.create_index(
+        "spend_logs_unpriced",
+        "spend_logs",
+        ["start_time"],
+        schema=schema,
+        sqlite_where=sa.text("spend IS NULL"),
+        postgresql_where=sa.text("spend IS NULL"),
+    )
 
 
 def _tags(op: Operations, schema: str | None) -> None:
@@ -146,6 +154,7 @@ def _wide(op: Operations, schema: str | None) -> None:
         *counts(*SUMS),
         sa.PrimaryKeyConstraint("zone", "day", *key, "slot"),
         schema=schema,
+        postgresql_with={"fillfactor": 70},  # room for the next version of a sum, so that no index changes
     )
     for index, column in (
         ("key", "api_key"),
@@ -165,6 +174,7 @@ def _customers(op: Operations, schema: str | None) -> None:
         *counts(*SUMS),
         sa.PrimaryKeyConstraint(*key, "slot"),
         schema=schema,
+        postgresql_with={"fillfactor": 85},
         sqlite_with_rowid=False,
     )
     op.create_index(
@@ -180,6 +190,7 @@ def _narrow(op: Operations, schema: str | None) -> None:
         *counts(*SUMS),
         sa.PrimaryKeyConstraint("kind", "zone", "day", "name", "slot"),
         schema=schema,
+        postgresql_with={"fillfactor": 60},
         sqlite_with_rowid=False,
     )
     op.create_index(
@@ -192,6 +203,7 @@ def _narrow(op: Operations, schema: str | None) -> None:
         *counts(*SUMS),
         sa.PrimaryKeyConstraint("kind", "name", "slot"),
         schema=schema,
+        postgresql_with={"fillfactor": 50},
         sqlite_with_rowid=False,
     )
 
