@@ -40,7 +40,7 @@ def build_app(spend: Spend, upstreams: Upstreams) -> FastAPI:
 
     openai = AsyncOpenAI(base_url=upstreams.openai_base_url)
     claude = AsyncAnthropic(base_url=upstreams.anthropic_base_url)
-    # Where aiohttp is installed google-genai prefers it for async calls; an httpx client of one's own is always metered.
+    # Metered either way; over aiohttp, which google-genai prefers where it is there, its session's subclass draws a warning.
     over_httpx = types.HttpOptions(
         base_url=upstreams.gemini_base_url, httpx_async_client=httpx2.AsyncClient()
     )

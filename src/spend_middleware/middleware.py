@@ -17,7 +17,7 @@ class Ledger(Protocol):
     """What the middleware needs of a `Spend`."""
 
     def instrument(self) -> object:
-        """Meter every httpx and httpx2 client of this process."""
+        """Meter every httpx, httpx2 and aiohttp client of this process."""
 
     def start(self) -> None:
         """Open the database and the journal, off the caller's thread."""

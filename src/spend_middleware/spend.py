@@ -176,7 +176,7 @@ class Spend:
             threading.Thread(target=lambda: self.prices, name="spend-warm-up", daemon=True).start()
 
     def instrument(self) -> Self:
-        """Meter every httpx and httpx2 client of this process, existing ones too; idempotent."""
+        """Meter every httpx, httpx2 and aiohttp client of this process, existing ones too; idempotent."""
         from spend_middleware.interception import clients
 
         self.start()
