@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import anyio
 import httpx
 import httpx2
@@ -232,6 +233,14 @@ def test_of_an_anthropic_stream_left_early_the_input_is_as_reported(spend: Spend
     assert row["spend"] == 16 * 3_000_000 + 4 * 300_000 + 3 * 15_000_000
 
 
+def test_a_response_left_early_is_counted_from_its_input_and_its_deltas(spend: Spend, way: Way) -> None:
+    asked = {"model": "gpt-4o", "input": "Hey, how's it going?", "stream": True}
+    chunks = list(answers.response_stream(asked, iter(answers.WORDS)))
+    way.read(spend, chunks, url="https://api.openai.com/v1/responses", asked=asked, leave_after=3)
+    (row,) = rows(spend)
+    assert (row["prompt_tokens"], row["completion_tokens"], row["usage_source"]) == (PROMPT, 2, "estimated")
+
+
 def test_what_an_upstream_sent_before_it_broke_is_charged(spend: Spend, way: Way) -> None:
     with pytest.raises(way.library.ReadError, match="the upstream is gone"):
         way.read(spend, chat_chunks()[:4], broken=True)
@@ -442,6 +451,21 @@ def test_an_sdk_that_leaves_its_stream_is_charged_for_what_came(
     (row,) = rows(spend)
     assert row["usage_source"] == "estimated"
     assert row["prompt_tokens"] == PROMPT
+
+
+def test_the_anthropic_sdk_may_leave_its_stream_too(new_spend: Callable[..., Spend]) -> None:
+    spend = new_spend().instrument()
+    asked: Any = {"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": ASKED["messages"]}
+    # So many words that the last ones cannot have arrived with the first.
+    with (
+        Standin(words=5000) as providers,
+        anthropic.Anthropic(api_key="k", base_url=providers.base("anthropic")) as client,
+        client.messages.stream(**asked) as stream,
+    ):
+        assert next(iter(stream.text_stream)) == "Spend"
+    (row,) = rows(spend)
+    assert (row["usage_source"], row["prompt_tokens"], row["status"]) == ("estimated", 20, "aborted")
+    assert row["completion_tokens"] >= 1
 
 
 def test_a_server_that_breaks_off_is_charged_for_what_came(new_spend: Callable[..., Spend]) -> None:
