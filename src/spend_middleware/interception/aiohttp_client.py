@@ -1,9 +1,9 @@
-"""Calls made with aiohttp's `ClientSession`. aiohttp need not be installed.
+"""Calls made with aiohttp's `ClientSession`; aiohttp need not be installed.
 
-`_request` is what every method and every subclass of a session goes through: one exchange a call, redirects and
-retries inside of aiohttp folded. Its response comes before the body, so the body is watched where aiohttp's parser
-feeds it to the response's reader, decoded and in time; an exchange ends with that feed, with its break, or when the
-response is closed. What the caller reads, and how, is never touched.
+`_request` is what every method and every subclass of a session goes through: one exchange a call, with redirects, and
+retries of aiohttp's own client middlewares, folded. Its response comes before the body, so the body is watched where
+aiohttp's parser feeds it to the response's reader, decoded and in time; an exchange ends with that feed, with its
+break, or when the response is closed. How the caller reads is never touched.
 
 The answer carries `x-litellm-call-id` from the beginning, and the headers that say its cost once its body has come:
 aiohttp gives the head first, so `response.headers` has them after `await response.read()`, `text()` or `json()`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ class Heads:
         self._headers = headers
         self._added = added
 
-    @property
+    @functools.cached_property
     def raw(self) -> list[tuple[bytes, bytes]]:
         """All headers, in order."""
         return [(encode(name), encode(value)) for name, value in self._headers.items()]
@@ -217,7 +218,8 @@ def _set_headers(
         for name, value in headers
     )
     names = [name.decode() for name in gone if name.decode() in session.headers]
-    # A session adds its own headers to each request; only a client middleware (aiohttp 3.12) can take one out again.
+    # A session adds its own headers to each request. Only a client middleware can take one out again, and they came
+    # with aiohttp 3.12: before that such a header leaves, which providers overlook.
     if names and hasattr(session, "_middlewares"):
         theirs = options.get("middlewares")
         theirs = session._middlewares if theirs is None else theirs
