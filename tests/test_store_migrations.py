@@ -151,3 +151,14 @@ def test_a_check_of_integrity_finds_nothing(tmp_path: Path, settings_for: Callab
     with store.engine.connect() as connection:
         assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
     store.close()
+
+
+def test_alembics_own_progress_stays_out_of_the_hosts_log(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = Database(Address(database_url))
+    with caplog.at_level("DEBUG"):
+        migrate.migrate(database)
+    database.close()
+    assert [record.name for record in caplog.records if record.name.startswith("alembic")] == []
+    assert f"is at revision {REVISIONS[-1]}" in caplog.text

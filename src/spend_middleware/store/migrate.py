@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,11 +102,30 @@ def _lock(connection: Connection, address: Address) -> None:
 
 
 def _upgrade(connection: Connection, address: Address) -> None:
-    from alembic.migration import MigrationContext
+    with _quiet_alembic():
+        from alembic.migration import MigrationContext
 
-    if address.schema:
-        connection.execute(CreateSchema(address.schema, if_not_exists=True))
-    _run(MigrationContext.configure(connection, opts=_options(address)))
+        if address.schema:
+            connection.execute(CreateSchema(address.schema, if_not_exists=True))
+        _run(MigrationContext.configure(connection, opts=_options(address)))
+
+
+@contextlib.contextmanager
+def _quiet_alembic() -> Iterator[None]:
+    """Keep Alembic's progress of our own tables out of the host's log; what a host's migrations say stays."""
+    ours = threading.get_ident()
+
+    def passes(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or record.thread != ours
+
+    loggers = [logging.getLogger(f"alembic.runtime.{name}") for name in ("migration", "plugins")]
+    for chatty in loggers:
+        chatty.addFilter(passes)
+    try:
+        yield
+    finally:
+        for chatty in loggers:
+            chatty.removeFilter(passes)
 
 
 def _options(address: Address) -> dict[str, Any]:
