@@ -78,3 +78,13 @@ def test_only_the_first_inequalities_are_kept_but_all_are_counted(
     assert found.count > 3
     verify(books.ledger, books.reader, repair=True)
     assert verify(books.ledger, books.reader).count == 0
+
+
+def test_only_days_with_calls_are_compared_however_far_apart_they_are(
+    new_books: Callable[..., Books],
+) -> None:
+    books = new_books(zones=("Asia/Kolkata",))
+    books.write([*calls(3, first="1971-05-01", days=1), *calls(3, first="2026-05-01", days=1, seed=2)])
+    found = verify(books.ledger, books.reader)
+    assert (found.agrees, found.calls) == (True, 6)
+    assert found.days <= 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
@@ -27,7 +27,7 @@ from spend_middleware.store.report_sources import (
 from spend_middleware.store.report_values import Sums
 from spend_middleware.store.rollups import tag_rows
 from spend_middleware.store.rows import STORED
-from spend_middleware.store.zones import day_end, day_of, day_start, days_between, rolled_zones, rows_since
+from spend_middleware.store.zones import day_end, day_start, days_with_calls, rolled_zones, rows_since
 
 _SHOWN = 1_000
 _NO_SUMS = Sums()
@@ -114,11 +114,7 @@ def _days(connection: Connection, zone: str) -> list[date]:
     texts: set[str] = set()
     for table in _DAY_TABLES:
         texts.update(connection.scalars(select(table.c.day).where(table.c.zone == zone).distinct()))
-    days = {date.fromisoformat(text) for text in texts}
-    first, last = connection.execute(select(func.min(LOGS.c.start_time), func.max(LOGS.c.start_time))).one()
-    if first is not None:
-        days.update(days_between(day_of(first, zone), day_of(last, zone)))
-    return sorted(days)
+    return sorted({*map(date.fromisoformat, texts), *days_with_calls(connection, zone)})
 
 
 def _check_day(

@@ -7,18 +7,18 @@ import logging
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
 from spend_middleware.store.report_expected import expected_of, moves_for, stored_of
 from spend_middleware.store.report_query import Moments
-from spend_middleware.store.report_sources import CUSTOMERS, DAILY, LOGS, META, NAMES
+from spend_middleware.store.report_sources import CUSTOMERS, DAILY, META, NAMES
 from spend_middleware.store.zones import (
     day_end,
     day_of,
     day_start,
-    days_between,
+    days_with_calls,
     rolled_zones,
     rows_since,
     zone_of,
@@ -96,14 +96,12 @@ def _utc_days_before(connection: Connection, kept: int | None) -> list[date]:
 
 
 def _days_of_rows(connection: Connection, zone: str, kept: int | None) -> list[tuple[date, Moments]]:
-    first, last = connection.execute(select(func.min(LOGS.c.start_time), func.max(LOGS.c.start_time))).one()
-    if first is None or (kept is not None and last < kept):
-        return []
-    first = first if kept is None else max(first, kept)
-    return [
-        (day, Moments(max(day_start(day, zone), first), day_end(day, zone)))
-        for day in days_between(day_of(first, zone), day_of(last, zone))
-    ]
+    found = []
+    for day in days_with_calls(connection, zone, kept):
+        # The first day may begin before what retention keeps.
+        start = day_start(day, zone) if kept is None else max(day_start(day, zone), kept)
+        found.append((day, Moments(start, day_end(day, zone))))
+    return found
 
 
 def _write_zones(connection: Connection, zones: list[str]) -> None:

@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.tables import UTC_ZONE, SpendModel
 
 _META = SpendModel.metadata.tables["spend_meta"]
+_LOGS = SpendModel.metadata.tables["spend_logs"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
 _MICRO = timedelta(microseconds=1)
@@ -64,6 +65,22 @@ def days_between(start: date, end: date) -> Iterator[date]:
     """Yield the days from start to end, both included."""
     for number in range((end - start).days + 1):
         yield start + timedelta(days=number)
+
+
+def days_with_calls(connection: Connection, zone: str, since: int | None = None) -> list[date]:
+    """Return the days of a zone that have calls, in order; one look-up each, however far apart they are.
+
+    Args:
+        since: Only calls from this moment on.
+    """
+    days: list[date] = []
+    start = _LOGS.c.start_time
+    first = select(func.min(start)) if since is None else select(func.min(start)).where(start >= since)
+    moment = connection.scalar(first)
+    while moment is not None:
+        days.append(day_of(moment, zone))
+        moment = connection.scalar(select(func.min(start)).where(start >= day_end(days[-1], zone)))
+    return days
 
 
 def moment_of(at: datetime) -> int:
