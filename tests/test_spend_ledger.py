@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -146,6 +147,21 @@ def test_a_price_map_of_ones_own_is_followed_unless_only_the_bundled_one_is_want
         assert call.cost.amount == price
 
 
+def test_prices_of_ones_own_come_from_a_file_too(tmp_path: Path) -> None:
+    path = tmp_path / "prices.json"
+    path.write_text('{"custom-model": {"input_cost_per_token": 1e-05, "output_cost_per_token": "0.00002"}}')
+    with Spend(f"sqlite:///{tmp_path}/own.db") as spend:
+        spend.register_model(path)
+        call = spend.record(
+            provider="openai", model="custom-model", usage=Usage(input_tokens=3, output_tokens=2)
+        )
+        assert call.cost.amount == Decimal("0.00007")
+        for content in ("[]", "{", '{"m": 1}'):
+            path.write_text(content)
+            with pytest.raises(ConfigurationError, match=r"prices\.json"):
+                spend.register_model(str(path))
+
+
 def test_a_price_that_cannot_be_used_is_heard_of_at_once(tmp_path: Path) -> None:
     with pytest.raises(PriceError, match="input_cost_per_token of 'gpt-mine'"):
         Spend(f"sqlite:///{tmp_path}/p.db", model_prices={"gpt-mine": {"input_cost_per_token": "cheap"}})
@@ -181,3 +197,30 @@ def test_a_process_that_goes_without_close_loses_nothing(tmp_path: Path, body: s
         assert spend.flush(timeout=20)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM spend_logs").fetchone() == (expected,)
+
+
+@pytest.mark.parametrize("name", ["timezone", "report_timezones"])
+def test_a_zone_that_is_none_is_heard_of_at_once(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^Setting '{name}': 'Mars/X' is not a time zone"):
+        Spend("sqlite://", **{name: "Mars/X" if name == "timezone" else ("Mars/X",)})
+
+
+@pytest.mark.parametrize(
+    ("knob", "kept"),
+    [("hash_end_users", hashlib.sha256(b"ana").hexdigest()), ("disable_end_user_cost_tracking", "")],
+)
+def test_an_end_user_told_by_hand_is_hidden_like_any_other(knob: str, kept: str, tmp_path: Path) -> None:
+    with Spend(f"sqlite:///{tmp_path}/spend.db", **{knob: True}) as spend:
+        spend.record(provider="p", model="m", cost=1, end_user="ana")
+        assert spend.flush()
+        with sqlite3.connect(tmp_path / "spend.db") as connection:
+            assert connection.execute("SELECT end_user FROM spend_logs").fetchone() == (kept,)
+
+
+def test_a_hashed_person_is_forgotten_by_name(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/spend.db"
+    with Spend(url) as spend:
+        spend.record(provider="p", model="m", cost=1, end_user="ana")
+    with Spend(url, hash_end_users=True) as spend:
+        spend.record(provider="p", model="m", cost=1, end_user="ana")
+        assert spend.forget(end_user="ana").rows == 2

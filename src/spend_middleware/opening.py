@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,7 +31,7 @@ def settings_from(knobs: dict[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"Setting {name!r}: {first['msg']}.") from None
+        raise ConfigurationError(f"Setting {name!r}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
 def book_of(settings: Settings) -> PriceBook:
@@ -41,6 +44,23 @@ def book_of(settings: Settings) -> PriceBook:
     if settings.model_prices:
         book.register(settings.model_prices)
     return book
+
+
+def prices_in(path: str | Path) -> Mapping[str, Mapping[str, Any]]:
+    """Return the prices in a JSON file of your own.
+
+    Raises:
+        ConfigurationError: The file cannot be read or is not an object of models.
+    """
+    try:
+        stored = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"Prices in {str(path)!r}: {error}.") from None
+    if not isinstance(stored, dict) or not all(isinstance(row, dict) for row in stored.values()):
+        raise ConfigurationError(
+            f"Prices in {str(path)!r}: not an object of models, each with its price fields."
+        )
+    return stored
 
 
 def warn_of_weak_key(key: str | None) -> None:

@@ -232,12 +232,7 @@ class Recorder:
             changes["session_id"] = scope.request_id
         if trace_id is not None:
             changes["trace_id"] = trace_id
-        if found.end_user and (
-            self._settings.disable_end_user_cost_tracking or self._settings.hash_end_users
-        ):
-            hidden = self._settings.disable_end_user_cost_tracking
-            changes["end_user"] = None if hidden else hash_key(found.end_user)
-        return dataclasses.replace(found, **changes) if changes else found
+        return hide_end_user(dataclasses.replace(found, **changes) if changes else found, self._settings)
 
     def _said(self, fields: request.CallFields) -> Attribution:
         if fields is request.NO_FIELDS:
@@ -273,6 +268,17 @@ class Recorder:
         row["start_time"] = int(exchange.started * 1_000_000)
         row["attempt"] = opened.attempt
         self._ledger.mark(exchange.call_id, row)
+
+
+def hide_end_user(attribution: Attribution, settings: Settings) -> Attribution:
+    """Return an attribution with its end user as the settings want it kept: by name, hashed, or not at all."""
+    if not attribution.end_user:
+        return attribution
+    if settings.disable_end_user_cost_tracking:
+        return dataclasses.replace(attribution, end_user=None)
+    if settings.hash_end_users:
+        return dataclasses.replace(attribution, end_user=hash_key(attribution.end_user))
+    return attribution
 
 
 def _json_object(body: bytes | None) -> Mapping[str, Any] | None:

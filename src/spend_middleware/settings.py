@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -117,7 +118,6 @@ class Settings(BaseSettings):
     estimate_missing_usage: bool = Field(
         True, description="Count tokens ourselves where a provider sent no usage."
     )
-    store_content: bool = Field(False, description="Keep prompts and answers in the rows (off: never).")
     max_body_bytes: int = Field(
         16 << 20, gt=0, description="Of larger bodies only the two ends are kept for reading."
     )
@@ -127,3 +127,15 @@ class Settings(BaseSettings):
         True, description="Make an OpenTelemetry span and metrics for each call when a provider is set up."
     )
     response_headers: bool = Field(True, description="Set x-litellm-* headers on answers.")
+
+    @field_validator("timezone", "report_timezones")
+    @classmethod
+    def _zones_exist(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for name in (value,) if isinstance(value, str) else value:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError(
+                    f"{name!r} is not a time zone: use an IANA name such as 'UTC' or 'Europe/Berlin'"
+                ) from None
+        return value

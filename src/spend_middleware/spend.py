@@ -11,24 +11,25 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
 from spend_middleware import forks
-from spend_middleware.attribution import Scope, current_scope, merge
+from spend_middleware.attribution import Scope, current_scope, hash_key, merge
 from spend_middleware.call import Call, Cost, Usage
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.estimator import BackgroundEstimator
 from spend_middleware.functions import price_response
 from spend_middleware.inbound import RawHeaders
-from spend_middleware.opening import book_of, settings_from, warn_of_weak_key
+from spend_middleware.opening import book_of, prices_in, settings_from, warn_of_weak_key
 from spend_middleware.operations import micros, pricer, recorded_call
 from spend_middleware.payers import Payers
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.maps import Follower
-from spend_middleware.recorder import Gate, Recorder
+from spend_middleware.recorder import Gate, Recorder, hide_end_user
 from spend_middleware.scopes import Tag
 from spend_middleware.settings import Settings
 from spend_middleware.store.report_values import LogFilter
@@ -247,13 +248,17 @@ class Spend:
 
     # -- prices
 
-    def register_model(self, prices: Mapping[str, Mapping[str, Any]]) -> None:
+    def register_model(self, prices: Mapping[str, Mapping[str, Any]] | str | Path) -> None:
         """Set your own prices, in LiteLLM's field names; fields are merged into a known model's, and yours win.
 
+        Args:
+            prices: Model -> price fields, or the path of a JSON file that holds them.
+
         Raises:
+            ConfigurationError: The file cannot be read or is not an object of models.
             PriceError: A price is not a number; the message names the model and the field, and nothing is changed.
         """
-        self.prices.register(prices)
+        self.prices.register(prices if isinstance(prices, Mapping) else prices_in(prices))
 
     def price_response(self, completion_response: Mapping[str, Any], model: str | None = None) -> Cost:
         """Price an answer of any supported shape on the path that live calls take."""
@@ -310,6 +315,7 @@ class Spend:
         scope = current_scope.get()
         if scope is not None:
             said = merge(said, scope.attribution, max_tags=self.settings.max_tags)
+        said = hide_end_user(said, self.settings)
         call = recorded_call(
             provider, model, usage, cost, operation, request_id, start_time, end_time, said, self.prices
         )
@@ -354,9 +360,19 @@ class Spend:
         return self.store.upkeep.verify(repair=repair)
 
     def forget(self, *, end_user: str) -> Forgotten:
-        """Erase a person from rows, tags, rollups and journal; totals stay."""
+        """Erase a person from rows, tags, rollups and journal, hashed names too; totals stay.
+
+        Raises:
+            ConfigurationError: The name is empty.
+        """
         self.flush()
-        return self.store.upkeep.forget(end_user=end_user)
+        found = self.store.upkeep.forget(end_user=end_user)
+        # Rows from before the setting hold the name, later ones its hash.
+        return (
+            found + self.store.upkeep.forget(end_user=hash_key(end_user))
+            if self.settings.hash_end_users
+            else found
+        )
 
     def import_litellm(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Imported]:
         """Take over LiteLLM's rows, by table name ("LiteLLM_SpendLogs", "LiteLLM_TeamTable", ...).

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select, update
 
+from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import Ledger, tables_for
 from spend_middleware.store.records import storable
@@ -46,6 +47,14 @@ class Forgotten:
     rollups: int
     journal: int
 
+    def __add__(self, other: Forgotten) -> Forgotten:
+        return Forgotten(
+            self.rows + other.rows,
+            self.tags + other.tags,
+            self.rollups + other.rollups,
+            self.journal + other.journal,
+        )
+
 
 def forget(ledger: Ledger, end_user: str, *, journal: Callable[[str], int] = lambda _: 0) -> Forgotten:
     """Erase a person from everything that is stored; all totals stay.
@@ -58,11 +67,11 @@ def forget(ledger: Ledger, end_user: str, *, journal: Callable[[str], int] = lam
         journal: Erases the person from records that are not in the database yet, and says how many there were.
 
     Raises:
-        ValueError: The name is empty.
+        ConfigurationError: The name is empty.
     """
     name = storable(end_user)
     if not name:
-        raise ValueError("end_user must name somebody")
+        raise ConfigurationError("end_user must name somebody.")
     waiting = journal(name)
     ledger.prepare()
     rows = 0
