@@ -2,11 +2,13 @@
 
     python benchmarks/crash.py [--kills 200] [--workers 3] [--postgres postgresql://...] [--sqlite off]
 
-Each worker appends calls (finished ones, streams that first leave a provisional row, calls that are still under way)
-and writes a call's id into a file of its own after the store has taken it: that call is acknowledged. Workers, which
-recover what others left and write to the database all the time, are killed with SIGKILL at random instants; some of
-the first ones die while they make the schema. In the end one process recovers the rest, and every acknowledged call
-must be there once, every rollup equal to the rows, and nothing may have been set aside.
+Each worker is a `Spend` whose transport meters sync, async and streamed calls of httpx to a vendor that answers at
+once. When the caller has the answer (of a stream: all of it), the worker writes the call's id and its true cost into a
+file of its own: that call is acknowledged. Workers, which recover what others left and write to the database all the
+time, are killed with SIGKILL at random instants. Now and then all of them die at once, and the only process that
+recovers what they left is killed in the middle of it, three times over. One kill in ten hits a first start on an empty
+database: a process that makes the schema. In the end one process recovers the rest, and every acknowledged call must
+be there once and at its price, every rollup equal to the rows, and nothing may have been set aside.
 """
 
 from __future__ import annotations
@@ -17,80 +19,136 @@ import json
 import multiprocessing
 import os
 import random
+import secrets
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import httpx
 from sqlalchemy import text
 
-from spend_middleware.call import new_call_id
+from spend_middleware import Spend
 from spend_middleware.settings import Settings
 from spend_middleware.store.rollups import ROLLUPS
 from spend_middleware.store.store import Store
 
+URL = "https://api.openai.com/v1/chat/completions"
+MODULES = (
+    "spend_middleware.spend",
+    "spend_middleware.store.ledger",
+    "spend_middleware.store.recovery",
+    "httpx",
+)
 
-def settings_of(url: str, folder: Path) -> Settings:
-    return Settings(database_url=url, journal_dir=folder / "journal", batch_seconds=0.02)
+
+@dataclass(frozen=True)
+class Place:
+    """A database, its schema, and the folder of the journal and of what was acknowledged."""
+
+    url: str
+    folder: Path
+    schema: str | None = None
+
+    def settings(self) -> Settings:
+        return Settings(
+            database_url=self.url,
+            database_schema=self.schema,
+            journal_dir=self.folder / "journal",
+            batch_seconds=0.02,
+        )
 
 
-def call(number: int) -> dict[str, Any]:
-    now = int(time.time() * 1e6)
-    return {
-        "id": new_call_id(),
-        "provider": "openai",
-        "model": f"model-{number % 5}",
-        "team_id": f"team-{number % 3}",
-        "end_user": f"customer-{number % 50}",
-        "spend": random.randrange(10**9),
-        "prompt_tokens": random.randrange(1000),
-        "start_time": now,
-        "end_time": now + 1000,
-        "pricing_status": "priced",
-        "usage_source": "reported",
-        "request_tags": json.dumps([f"tag-{number % 7}", "all"]),
+def vendor(request: httpx.Request) -> httpx.Response:
+    """Answer at once, as a whole or as a stream, with the usage that the request asks for."""
+    asked = json.loads(request.content)
+    head = {"id": f"chatcmpl-{secrets.token_hex(12)}", "model": "gpt-4o-mini-2024-07-18", "created": 1}
+    prompt, completion = map(int, asked["messages"][0]["content"].split())
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
     }
+    if not asked.get("stream"):
+        message = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+        return httpx.Response(
+            200, json={**head, "object": "chat.completion", "choices": [message], "usage": usage}
+        )
+    chunk = {**head, "object": "chat.completion.chunk"}
+    parts = [{**chunk, "choices": [{"index": 0, "delta": {"content": "Hi"}}]} for _ in range(5)]
+    lines = [json.dumps(part) for part in (*parts, {**chunk, "choices": [], "usage": usage})]
+    return httpx.Response(
+        200, headers={"content-type": "text/event-stream"}, stream=Slowly([*lines, "[DONE]"])
+    )
+
+
+class Slowly(httpx.AsyncByteStream):
+    """The events of a stream, with pauses in which a process may die."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    async def __aiter__(self) -> Any:
+        for line in self.lines:
+            await asyncio.sleep(random.random() * 0.002)
+            yield f"data: {line}\n\n".encode()
 
 
 class Worker:
-    """Appends calls as fast as it can and acknowledges each."""
+    """Calls as fast as it can and acknowledges each call whose answer it has."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self.store = Store(settings_of(url, folder))
-        self.store.start()
-        name = folder / f"acknowledged-{os.getpid()}-{random.getrandbits(32):x}"
+    def __init__(self, place: Place) -> None:
+        self.spend = Spend(settings=place.settings())
+        self.spend.start()
+        transport = httpx.MockTransport(vendor)
+        self.sync = httpx.Client(transport=self.spend.transport(transport))
+        self.asynchronous = httpx.AsyncClient(transport=self.spend.transport(transport))
+        name = place.folder / f"acknowledged-{os.getpid()}-{random.getrandbits(32):x}"
         self.acknowledged = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
-    def acknowledge(self, row: dict[str, Any]) -> None:
-        os.write(self.acknowledged, f"{row['id']} {row['spend']}\n".encode())
+    def request(self, number: int, *, stream: bool = False) -> tuple[dict[str, Any], int]:
+        """Return a call's body and what it costs in pico-dollars: 0.15 and 0.60 USD a million tokens."""
+        prompt, completion = random.randrange(1, 5000), random.randrange(1, 900)
+        body = {
+            "model": "gpt-4o-mini",
+            "messages": [{"role": "user", "content": f"{prompt} {completion}"}],
+            "metadata": {"tags": [f"tag-{number % 7}", "all"]},
+            "user": f"customer-{number % 50}",
+            **({"stream": True, "stream_options": {"include_usage": True}} if stream else {}),
+        }
+        return body, prompt * 150_000 + completion * 600_000
+
+    def acknowledge(self, response: httpx.Response, cost: int) -> None:
+        os.write(self.acknowledged, f"{response.headers['x-litellm-call-id']} {cost}\n".encode())
 
     def plain(self, number: int) -> None:
-        row = call(number)
-        self.store.mark(row["id"], {"model": row["model"], "start_time": row["start_time"]})
-        self.store.append(row)
-        self.acknowledge(row)
+        body, cost = self.request(number)
+        self.acknowledge(self.sync.post(URL, json=body), cost)
+
+    async def awaited(self, number: int) -> None:
+        body, cost = self.request(number)
+        self.acknowledge(await self.asynchronous.post(URL, json=body), cost)
 
     async def stream(self, number: int) -> None:
-        row = call(number)
-        self.store.mark(row["id"], {"model": row["model"], "start_time": row["start_time"]})
-        await asyncio.sleep(random.random() * 0.01)
-        self.store.append(row, provisional=True)
-        self.acknowledge(row)
-        await asyncio.sleep(random.random() * 0.01)
-        self.store.append(row)
+        body, cost = self.request(number, stream=True)
+        async with self.asynchronous.stream("POST", URL, json=body) as response:
+            async for _ in response.aiter_bytes():
+                pass
+        self.acknowledge(response, cost)
 
     async def run(self) -> None:
         number = 0
         while True:
-            streams = [self.stream(number + n) for n in range(5)]
-            for n in range(20):
+            under_way = [self.stream(number + n) for n in range(5)]
+            under_way += [self.awaited(number + n) for n in range(5)]
+            for n in range(10):
                 self.plain(number + n)
-            await asyncio.gather(*streams)
-            number += 25
-            await asyncio.sleep(0.002)
+            await asyncio.gather(*under_way)
+            number += 20
 
 
 @dataclass
@@ -119,57 +177,127 @@ class Verdict:
         )
 
 
-def work(url: str, folder: Path) -> None:
+def work(place: Place) -> None:
     """Be a worker until killed."""
-    asyncio.run(Worker(url, folder).run())
+    asyncio.run(Worker(place).run())
 
 
-def trial(url: str, folder: Path, kills: int, workers: int, seed: int = 0) -> Verdict:
-    """Kill workers at random until so many have died, recover, and compare."""
-    chance = random.Random(seed)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["spend_middleware.store.ledger", "spend_middleware.store.recovery"])
+def recover(place: Place, begun: Any) -> None:
+    """Be the process that makes the schema or recovers what others left, until killed."""
+    store = Store(place.settings())
+    begun.set()
+    store.start()
+    while True:
+        store.flush(60)
 
-    def another() -> BaseProcess:
-        worker = context.Process(target=work, args=(url, folder))
+
+class Trial:
+    """Kills processes at random.
+
+    Args:
+        place: Where they work.
+        workers: How many work at a time.
+        seed: Of the random instants.
+    """
+
+    def __init__(self, place: Place, workers: int, seed: int) -> None:
+        self.place = place
+        self.workers = workers
+        self.chance = random.Random(seed)
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(list(MODULES))
+        self.killed = self.in_recovery = 0
+
+    def start(self) -> BaseProcess:
+        worker = self.context.Process(target=work, args=(self.place,))
         worker.start()
         return worker
 
-    alive = [another() for _ in range(workers)]
-    for killed in range(kills):
-        # The first die while they make the schema, later ones anywhere: in a start, a recovery, a commit.
-        time.sleep(chance.uniform(0.02, 0.4) if killed < workers * 2 else chance.uniform(0.1, 1.0))
-        end(alive.pop(chance.randrange(len(alive))))
-        alive.append(another())
-    for worker in alive:
-        end(worker)
-    return judge(url, folder, kills + len(alive))
+    def kill(self, process: BaseProcess) -> None:
+        process.kill()
+        process.join()
+        process.close()
+        self.killed += 1
+
+    def run(self, kills: int) -> Verdict:
+        """Kill so many, recover what is left, and compare."""
+        alive = [self.start() for _ in range(self.workers)]
+        while self.killed < kills:
+            # The first die while they make the schema, later ones anywhere: in a start, in a commit.
+            first = self.killed < self.workers
+            time.sleep(self.chance.uniform(0.02, 0.4) if first else self.chance.uniform(0.1, 1.0))
+            self.kill(alive.pop(self.chance.randrange(len(alive))))
+            if self.killed % 20 == 5:
+                while alive:
+                    self.kill(alive.pop())
+                for _ in range(3):
+                    self.kill_while_it_recovers(0.15)
+                    self.in_recovery += 1
+            alive += [self.start() for _ in range(self.workers - len(alive))]
+        for worker in alive:
+            self.kill(worker)
+        return judge(self.place, self.killed)
+
+    def kill_while_it_recovers(self, longest: float) -> None:
+        begun = self.context.Event()
+        process = self.context.Process(target=recover, args=(self.place, begun))
+        process.start()
+        begun.wait(60)
+        time.sleep(self.chance.uniform(0, longest))
+        self.kill(process)
 
 
-def end(worker: BaseProcess) -> None:
-    worker.kill()
-    worker.join()
-    worker.close()
+def first_starts(place: Place, number: int, seed: int) -> Iterator[Verdict]:
+    """Kill a process that makes the schema of an empty database, then a second one, and use the database."""
+    for at in range(number):
+        folder = place.folder / f"first-{at}"
+        folder.mkdir()
+        own = replace(place, url=f"sqlite:///{folder}/spend.db", folder=folder)
+        if not place.url.startswith("sqlite"):
+            own = replace(place, folder=folder, schema=f"first_{os.getpid()}_{at}")
+        trial = Trial(own, 1, seed + at)
+        for _ in range(2):
+            trial.kill_while_it_recovers(0.25)
+        worker = trial.start()
+        until = time.monotonic() + 30
+        while not any(path.stat().st_size for path in own.folder.glob("acknowledged-*")):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.02)
+        trial.kill(worker)
+        yield judge(own, 2)
+        if own.schema:
+            drop(own)
 
 
-def judge(url: str, folder: Path, kills: int) -> Verdict:
+def drop(place: Place) -> None:
+    store = Store(place.settings())
+    with store.database.writing.begin() as connection:
+        connection.execute(text(f'DROP SCHEMA "{place.schema}" CASCADE'))
+    store.database.close()
+
+
+def judge(place: Place, kills: int) -> Verdict:
     acknowledged: dict[str, int] = {}
-    for path in folder.glob("acknowledged-*"):
+    for path in place.folder.glob("acknowledged-*"):
         for line in path.read_text().splitlines():
             call_id, _, spend = line.partition(" ")
             acknowledged[call_id] = int(spend)
-    store = Store(settings_of(url, folder))
+    store = Store(place.settings())
     store.start()
     left = store.flush(600)
+    prefix = f'"{place.schema}".' if place.schema else ""
     with store.engine.connect() as connection:
-        rows = connection.execute(text("SELECT id, spend, prompt_tokens, status FROM spend_logs")).all()
+        rows = connection.execute(
+            text(f"SELECT id, spend, prompt_tokens, status FROM {prefix}spend_logs")
+        ).all()
         stored = {row.id: row.spend for row in rows}
         whole = (
             len(rows),
             sum(row.spend or 0 for row in rows),
             sum(row.prompt_tokens for row in rows),
         )
-        equal = all(_sums(connection, table) == whole for table in ROLLUPS)
+        equal = all(_sums(connection, prefix, table) == whole for table in ROLLUPS)
     set_aside = store.health()["set_aside"]
     store.close()
     missing = sum(call_id not in stored for call_id in acknowledged)
@@ -186,15 +314,25 @@ def judge(url: str, folder: Path, kills: int) -> Verdict:
     )
 
 
-def _sums(connection: Any, table: str) -> tuple[int, int, int]:
+def _sums(connection: Any, prefix: str, table: str) -> tuple[int, int, int]:
     once = " WHERE kind = 'total'" if table.startswith("spend_name") else ""
     found = connection.execute(
         text(
-            f"SELECT sum(requests), sum(spend_micros), sum(spend_rest), sum(prompt_tokens) FROM {table}{once}"
+            f"SELECT sum(requests), sum(spend_micros), sum(spend_rest), sum(prompt_tokens) FROM {prefix}{table}{once}"
         )
     ).one()
     requests, micros, rest, tokens = (int(value or 0) for value in found)
     return requests, micros * 10**6 + rest, tokens
+
+
+def added(verdicts: list[Verdict]) -> Verdict:
+    """Return one verdict for many databases."""
+    counts = {
+        name: sum(getattr(each, name) for each in verdicts)
+        for name in Verdict.__dataclass_fields__
+        if name != "rollups_equal"
+    }
+    return Verdict(**counts, rollups_equal=all(each.rollups_equal for each in verdicts))
 
 
 def main() -> int:
@@ -212,9 +350,15 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             url = f"sqlite:///{folder}/spend.db" if name == "SQLite" else chosen.postgres
             began = time.monotonic()
-            verdict = trial(url, Path(folder), chosen.kills, chosen.workers, chosen.seed)
-            print(f"{name}: {verdict}  ({time.monotonic() - began:.0f} s)", flush=True)
-            good = good and verdict.good
+            place = Place(url, Path(folder))
+            trial = Trial(place, chosen.workers, chosen.seed)
+            verdict = trial.run(chosen.kills)
+            took = time.monotonic() - began
+            print(f"{name}: {verdict}  ({trial.in_recovery} killed in recovery, {took:.0f} s)", flush=True)
+            starts = list(first_starts(place, chosen.kills // 20, chosen.seed))
+            if starts:
+                print(f"{name}, first starts: {added(starts)}", flush=True)
+            good = good and verdict.good and all(each.good for each in starts)
     return 0 if good else 1
 
 
