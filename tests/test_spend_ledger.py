@@ -224,3 +224,49 @@ def test_a_hashed_person_is_forgotten_by_name(tmp_path: Path) -> None:
     with Spend(url, hash_end_users=True) as spend:
         spend.record(provider="p", model="m", cost=1, end_user="ana")
         assert spend.forget(end_user="ana").rows == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"provider": None}, "provider=None"),
+        ({"model": 3}, "model=3"),
+        ({"usage": {"input_tokens": 5}}, "usage="),
+        ({"start_time": float("nan")}, "start_time=nan"),
+        ({"start_time": 10, "end_time": 5}, "end_time=5"),
+    ],
+)
+def test_a_told_call_of_the_wrong_types_is_refused_by_name(
+    spend: Spend, wrong: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{named}"):
+        spend.record(**{"provider": "p", "model": "m", "cost": 1, **wrong})
+
+
+def test_one_tag_may_be_told_as_a_text(spend: Spend) -> None:
+    told: Any = "nightly"
+    assert spend.record(provider="p", model="m", cost=1, tags=told).attribution.tags == ("nightly",)
+
+
+def test_a_block_leaves_out_what_is_of_no_use(spend: Spend) -> None:
+    useless: dict[str, Any] = {"metadata": "text", "api_key": 5, "end_user": ["x"], "session_id": 7}
+    with spend.tag("job", **useless) as tally:
+        spend.record(provider="p", model="m", cost=1)
+    said = tally.calls[0].attribution
+    assert (said.metadata, said.key_hash, said.end_user, said.session_id) == ({}, None, None, "7")
+
+
+@pytest.mark.parametrize("command", [["verify"], ["health"], ["purge", "--end-user", "ana"]], ids=" ".join)
+def test_the_command_makes_no_ledger_where_there_is_none(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--database", f"sqlite:///{tmp_path}/typo.db", *command]) == 2
+    assert "there is no database" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_names_who_cannot_be_purged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Spend(f"sqlite:///{tmp_path}/spend.db") as spend:
+        assert spend.flush()
+    assert main(["--database", f"sqlite:///{tmp_path}/spend.db", "purge", "--end-user", ""]) == 2
+    assert capsys.readouterr().err == "spend: end_user must name somebody.\n"

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from spend_middleware.call import from_pico
-from spend_middleware.errors import SpendError
+from spend_middleware.errors import ConfigurationError, SpendError
 from spend_middleware.headers import plain
 from spend_middleware.settings import Settings
 from spend_middleware.spend import Spend
@@ -59,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open(asked: argparse.Namespace) -> Spend:
-    return Spend(asked.database) if asked.database else Spend()
+    spend = Spend(asked.database) if asked.database else Spend()
+    file = spend.store.database.address.file
+    if file is not None and not file.exists():
+        # A new file would be a ledger in which all is well.
+        raise ConfigurationError(f"there is no database {file}.")
+    return spend
 
 
 def _reprice(asked: argparse.Namespace) -> int:

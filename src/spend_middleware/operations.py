@@ -41,8 +41,17 @@ def recorded_call(
     book: PriceBook,
 ) -> Call:
     """Return a call told by hand, priced."""
+    for name, told, kind in (
+        ("provider", provider, str),
+        ("model", model, str),
+        ("usage", usage, Usage | None),
+    ):
+        if not isinstance(told, kind):
+            raise ConfigurationError(f"{name}={told!r} is no {getattr(kind, '__name__', 'Usage')}.")
     started = moment(start_time, "start_time") if start_time is not None else time.time()
     ended = moment(end_time, "end_time") if end_time is not None else max(started, time.time())
+    if ended < started:
+        raise ConfigurationError(f"end_time={end_time!r} is before the start.")
     call = Call(
         call_id=_told_id(provider, request_id, started),
         provider=provider,
@@ -99,6 +108,9 @@ def moment(value: datetime | float | str, name: str) -> float:
         if value.tzinfo is None:
             raise ConfigurationError(f"{name}={value!r} has no time zone; give an aware datetime.")
         return value.timestamp()
+    # What a ledger of calls can hold: 1970 to 9999.
+    if not 0 <= value < 253_370_764_800:
+        raise ConfigurationError(f"{name}={value!r} is no number of seconds since 1970.")
     return float(value)
 
 

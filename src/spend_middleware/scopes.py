@@ -114,7 +114,10 @@ def said_by(
     max_tags: int,
     max_tag_length: int,
 ) -> Attribution:
-    """Return the attribution that the arguments of `Spend.tag` and `Spend.record` spell out."""
+    """Return the attribution that the arguments of `Spend.tag` and `Spend.record` spell out.
+
+    What is of no use, such as metadata that is no mapping, is left out: a block of the host's must run all the same.
+    """
     return Attribution(
         tags=clean_tags(tags, max_tags, max_tag_length),
         end_user=clean_name(end_user),
@@ -122,6 +125,6 @@ def said_by(
         team_id=clean_name(team_id),
         organization_id=clean_name(organization_id),
         session_id=clean_name(session_id),
-        key_hash=hash_key(api_key) if api_key else None,
-        metadata=clean_metadata(metadata) if metadata else {},
+        key_hash=hash_key(api_key) if isinstance(api_key, str) and api_key else None,
+        metadata=clean_metadata(metadata) if isinstance(metadata, Mapping) else {},
     )

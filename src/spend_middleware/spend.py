@@ -23,6 +23,7 @@ from spend_middleware.call import Call, Cost, Usage
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.estimator import BackgroundEstimator
 from spend_middleware.functions import price_response
+from spend_middleware.guard import faults
 from spend_middleware.inbound import RawHeaders
 from spend_middleware.opening import book_of, prices_in, settings_from, warn_of_weak_key
 from spend_middleware.operations import micros, pricer, recorded_call
@@ -303,7 +304,7 @@ class Spend:
             ConfigurationError: A value cannot be used; the message names it.
         """
         said = self._payers.said(
-            tags,
+            (tags,) if isinstance(tags, str) else tags,
             end_user=end_user,
             user=user,
             team_id=team_id,
@@ -385,8 +386,12 @@ class Spend:
         return self.store.upkeep.import_litellm(tables)
 
     def health(self) -> dict[str, Any]:
-        """Return how the ledger is: database reachable, queue, journal, what was set aside or refused."""
-        return {**self.store.health(), "unhandled": self._payers.failures}
+        """Return how the ledger is: database reachable, queue, journal, what was set aside or refused.
+
+        `unhandled` counts look-ups of payers that failed, `faults` the failures of our own work in this process that
+        were kept from the host: each may be a call without a row.
+        """
+        return {**self.store.health(), "unhandled": self._payers.failures, "faults": faults.total()}
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all recorded calls are in the database; False (and a log line) when some are not yet."""

@@ -58,7 +58,8 @@ def _reachable(house: House) -> bool:
     """Return whether the database answers a question now."""
     try:
         house.directory.config(ALLOWED_IPS)
-    except Exception:
-        _log.warning("The database does not answer.", exc_info=True)
+    except Exception as error:
+        # One line: probes ask every few seconds.
+        _log.warning("The database does not answer (%s).", type(error).__name__)
         return False
     return True
