@@ -12,7 +12,20 @@ PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
 FLOORS = {
     **dict.fromkeys(("errors", "call", "settings", "guard", "ids", "forks"), 1),
     **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 2),
-    **dict.fromkeys(("metering", "budgets", "middleware", "inbound", "estimator", "headers", "record", "scopes", "opening"), 3),
+    **dict.fromkeys(
+        (
+            "metering",
+            "budgets",
+            "middleware",
+            "inbound",
+            "estimator",
+            "headers",
+            "record",
+            "scopes",
+            "opening",
+        ),
+        3,
+    ),
     **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 4),
     "spend": 5,
     **dict.fromkeys(("__init__", "__main__", "cli"), 6),
@@ -46,7 +59,9 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: write imports in full"
             module = node.module or ""
-            names.update(f"{module}.{alias.name}" if module == "spend_middleware" else module for alias in node.names)
+            names.update(
+                f"{module}.{alias.name}" if module == "spend_middleware" else module for alias in node.names
+            )
     return names
 
 

@@ -127,7 +127,9 @@ def test_none_where_something_must_stand_becomes_the_default(store: Store) -> No
     store.append(row(id="a", team_id=None, cache_read_input_tokens=None, stream=None))
     store.append(row(id="b"))
     assert store.flush(10) == 0
-    assert answer(store, "SELECT id, team_id, cache_read_input_tokens, spend FROM spend_logs ORDER BY id") == [
+    assert answer(
+        store, "SELECT id, team_id, cache_read_input_tokens, spend FROM spend_logs ORDER BY id"
+    ) == [
         ("a", "", 0, 1_234_567),
         ("b", "", 0, 1_234_567),
     ]
