@@ -1,6 +1,9 @@
-"""What the ledger costs and carries: journal appends, and rows per second into each database.
+"""What the ledger costs and carries: journal appends, rows per second into each database, and reports from it.
 
-    python benchmarks/ledger.py [--rows 40000] [--processes 1 2 4] [--postgres postgresql://...]
+    python benchmarks/ledger.py [--rows 40000] [--processes 1 2 4] [--calls 100000 1000000 10000000]
+        [--postgres postgresql://...]
+
+`--calls` without a number leaves the reports out; they are those of `benchmarks/reports.py`.
 
 Absolute figures belong to the machine; the ratio of ours (rows, tags and rollups) to a bare insert of the same rows,
 measured in the same run, is what to compare.
@@ -21,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from reports import compare
 from spend_middleware.call import new_call_id
 from spend_middleware.store.engine import Address, Database
 from spend_middleware.store.ledger import Ledger
@@ -207,6 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=40_000)
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 2, 4])
+    parser.add_argument("--calls", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--postgres", default=os.environ.get("TEST_POSTGRES_URL"))
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -214,6 +219,10 @@ def main() -> None:
         writing("SQLite", sqlite_urls(Path(folder)), chosen.rows, chosen.processes)
         if chosen.postgres:
             writing("PostgreSQL", postgres_urls(chosen.postgres), chosen.rows, chosen.processes)
+    if chosen.calls:
+        compare("", chosen.calls)
+        if chosen.postgres:
+            compare(chosen.postgres, chosen.calls)
 
 
 if __name__ == "__main__":
