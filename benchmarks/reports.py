@@ -201,7 +201,7 @@ def measure(reports: Reports, clock: Callable[[], float]) -> dict[str, float]:
     """Return the milliseconds of each question, the best of several: other work on the machine only adds.
 
     Args:
-        clock: Of this process's processors for SQLite, which does all its work in it; else the wall's.
+        clock: Of the processors that work for an answer.
     """
     found = {}
     for name, ask in questions(reports).items():
@@ -216,6 +216,23 @@ def measure(reports: Reports, clock: Callable[[], float]) -> dict[str, float]:
     return found
 
 
+def processors(database: Database) -> Callable[[], float]:
+    """Return a clock of the processor time of this process and of a PostgreSQL's on this machine; else of the wall.
+
+    The reports use one connection, and so one process of the server's.
+    """
+    if database.address.is_sqlite:
+        return time.process_time
+    with database.engine.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+        title = connection.execute(text("SHOW cluster_name")).scalar() or "postgres"
+    used, command = Path(f"/proc/{pid}/schedstat"), Path(f"/proc/{pid}/cmdline")
+    if not used.exists() or title not in command.read_text():
+        print("PostgreSQL is on another machine: times are the wall's", file=sys.stderr)
+        return time.perf_counter
+    return lambda: time.process_time() + int(used.read_text().split()[0]) / 1e9
+
+
 def at_size(url: str, count: int) -> tuple[dict[str, float], float]:
     """Return the milliseconds of each question over so many calls, and the seconds that writing them took."""
     with tempfile.TemporaryDirectory() as folder:
@@ -228,7 +245,7 @@ def at_size(url: str, count: int) -> tuple[dict[str, float], float]:
                 with database.engine.connect() as connection:
                     connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
             reports = Reports(database.engine, Settings(database_url=url or "sqlite://"))
-            return measure(reports, time.perf_counter if url else time.process_time), seconds
+            return measure(reports, processors(database)), seconds
         finally:
             if schema:
                 with database.engine.begin() as connection:
@@ -243,7 +260,7 @@ def compare(url: str, sizes: Sequence[int]) -> None:
         answers, seconds = at_size(url, count)
         print(f"{count:,} calls written in {seconds:.0f} s ({count / seconds:,.0f} rows/s)", file=sys.stderr)
         columns.append(answers)
-    print(f"\n{url.rsplit('@', maxsplit=1)[-1] or 'SQLite'}, ms{'' if url else ' of CPU'}, best of {REPEATS}")
+    print(f"\n{url.rsplit('@', maxsplit=1)[-1] or 'SQLite'}, ms of CPU, best of {REPEATS}")
     print(f"{'report':28}" + "".join(f"{count:>14,}" for count in sizes) + f"{'ratio':>9}")
     for name in columns[0]:
         cells = [column[name] for column in columns]
