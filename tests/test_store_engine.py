@@ -344,3 +344,28 @@ print(count + health["refused"], total == count, check, health["set_aside"])
         env={**os.environ},
     )
     assert found.stdout.split() == ["401", "True", "ok", "0"], found.stderr
+
+
+def test_what_the_writer_needs_is_imported_before_its_thread_starts(
+    database_url: str, tmp_path: Path
+) -> None:
+    # Two threads that import parts of one package at once may get half a module each.
+    program = """
+import sys, threading
+from pathlib import Path
+from spend_middleware.settings import Settings
+from spend_middleware.store.store import Store
+
+assert "sqlalchemy" not in sys.modules
+loaded = []
+threading.Thread.start = lambda thread: loaded.append("sqlalchemy.engine" in sys.modules)
+Store(Settings(database_url=sys.argv[1], journal_dir=Path(sys.argv[2]))).start()
+print(loaded)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, database_url, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.stdout.strip(), ran.stderr) == ("[True]", "")

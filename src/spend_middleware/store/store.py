@@ -76,6 +76,7 @@ class Store:
         with self._opening:
             if not self._ready:
                 self._open()
+                self._import()
             self._writer.start()
 
     def _open(self) -> None:
@@ -96,6 +97,16 @@ class Store:
         )
         self._ready = True
         atexit.register(_close_at_exit, weakref.ref(self))
+
+    def _import(self) -> None:
+        """Import SQLAlchemy and the driver here, on the caller's thread, and not on the writer's.
+
+        Two threads that import parts of one package at the same time may get half a module each (Python breaks their
+        deadlock so), and the other thread may well be the host's, on its way through `from sqlalchemy.orm import ...`.
+        """
+        # What is wrong with the database is the writer's to say.
+        with contextlib.suppress(Exception):
+            _ = self.ledger
 
     def _do_chores(self) -> None:
         self.upkeep.retain()
