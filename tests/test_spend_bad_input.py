@@ -7,6 +7,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,38 @@ def test_traffic_that_is_no_llm_call_is_left_alone(spend: Spend, library: Any) -
     answer = send(spend, library, {"json": {"ok": True}}, url="https://api.example.org/v1/orders")
     assert not [name for name in answer.headers if name.startswith("x-litellm")]
     assert rows(spend) == []
+
+
+def test_a_background_response_is_billed_once_whoever_polls_it(spend: Spend, library: Any) -> None:
+    queued = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "queued",
+        "created_at": 1_795_460_000,
+        "output": [],
+    }
+    queued |= {"model": "gpt-5-mini", "background": True, "usage": None}
+    counts = {"input_tokens": 10, "output_tokens": 20, "total_tokens": 30}
+    answers = [queued, queued, *[{**queued, "status": "completed", "usage": counts}] * 3]
+
+    def respond(request: Any) -> Any:
+        assert spend.flush(), "what waits must not keep the result out"
+        return library.Response(200, json=answers.pop(0))
+
+    with (
+        library.Client(transport=spend.transport(library.MockTransport(respond))) as client,
+        spend.tag("job") as tally,
+    ):
+        client.post(
+            "https://api.openai.com/v1/responses",
+            json={"model": "gpt-5-mini", "input": "x", "background": True},
+        )
+        for _ in range(4):
+            client.get("https://api.openai.com/v1/responses/resp_1")
+    found = rows(spend)
+    assert sorted(row["status"] for row in found) == ["pending", "success"]
+    assert sum(row["spend"] for row in found) == 42_500_000
+    assert tally.cost == Decimal("0.0000425")
 
 
 def test_what_only_looks_like_an_llm_call_leaves_as_it_is(spend: Spend, library: Any) -> None:

@@ -297,10 +297,11 @@ class Call:
 class Tally:
     """The calls of one scope so far, and their exact cost; safe to read and add to from any thread."""
 
-    __slots__ = ("_calls", "_lock", "_parent", "_pico", "unpriced")
+    __slots__ = ("_calls", "_ids", "_lock", "_parent", "_pico", "unpriced")
 
     def __init__(self, parent: Tally | None = None) -> None:
         self._calls: list[Call] = []
+        self._ids: set[str] = set()
         self._lock = threading.Lock()
         self._parent = parent
         self._pico = 0
@@ -309,6 +310,9 @@ class Tally:
     def add(self, call: Call) -> None:
         """Count one finished call here and in every enclosing scope."""
         with self._lock:
+            if call.call_id in self._ids:
+                return  # The result of one background call, read by two.
+            self._ids.add(call.call_id)
             self._calls.append(call)
             if call.cost.amount is None:
                 self.unpriced += 1

@@ -293,7 +293,8 @@ def error_of(exchange: Exchange, reading: Reading) -> str | None:
 
 def call_id_of(exchange: Exchange, reading: Reading) -> str:
     """Return the id of a row: the exchange's own, or one that every poll of the same provider object shares."""
-    if reading.once_key is None:
+    # The row that waits has an id of its own: under the result's, it would be there first and keep the result out.
+    if reading.once_key is None or reading.pending:
         return exchange.call_id
     digest = hashlib.sha256(reading.once_key.encode("utf-8", "replace")).digest()
     # Without a creation time the time part must not differ between polls either.

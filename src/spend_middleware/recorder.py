@@ -34,6 +34,9 @@ from spend_middleware.wire.values import json_of
 
 log = logging.getLogger("spend_middleware")
 
+MOST_RESULTS = 10_000
+"""Results of background calls that are remembered, so that reading one again makes no second span."""
+
 
 class Ledger(Protocol):
     """What the recorder needs of the store. No method raises or blocks."""
@@ -100,6 +103,7 @@ class Recorder:
         self._gate = gate
         self._rules = table.rules_of(settings.providers)
         self._warned: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
         self._lock = threading.Lock()
 
     def after_fork(self) -> None:
@@ -151,12 +155,29 @@ class Recorder:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
         opened: Any = exchange.state
         calls, reading = measure(exchange, opened.sent, self._prices(), opened.attribution, opened.attempt)
+        if (
+            reading.once_key is not None
+            and calls
+            and not reading.pending
+            and self._told_before(calls[0].call_id)
+        ):
+            return ()
         for call in calls:
             if not self._estimated_later(call, reading, opened):
                 self.record(call, opened.scope, opened.context)
         if not any(call.call_id == exchange.call_id for call in calls):
             self._ledger.unmark(exchange.call_id)
         return cost_headers(calls[0]) if calls and self._settings.response_headers else ()
+
+    def _told_before(self, call_id: str) -> bool:
+        """Whether this result was recorded by this process already; the database sees to all others."""
+        with self._lock:
+            if call_id in self._told:
+                return True
+            if len(self._told) >= MOST_RESULTS:
+                self._told.clear()
+            self._told.add(call_id)
+            return False
 
     # -- what becomes of a call
 
