@@ -402,7 +402,8 @@ class Spend:
         counted = self._estimator.drain(timeout)
         left = self.store.flush(max(0.0, until - time.monotonic()))
         if left or not counted:
-            log.warning("Flush: %d calls are not in the database yet; the journal keeps them.", left)
+            keeper = "the journal" if self.store.folder is not None else "memory"
+            log.warning("Flush: %d calls are not in the database yet; %s keeps them.", left, keeper)
         return counted and not left
 
     def close(self, timeout: float = 5.0) -> None:
