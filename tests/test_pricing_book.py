@@ -298,3 +298,22 @@ def test_a_discount_counts_for_the_provider_of_the_row_where_none_is_named() -> 
         for provider in ("", "openai")
     ]
     assert [book.price(query).amount for query in asked] == [Decimal("0.075")] * 2
+
+
+def test_a_price_of_ones_own_wins_over_what_the_provider_states_and_both_are_kept() -> None:
+    book = PriceBook()
+    asked = PriceQuery(
+        provider="openrouter",
+        models=("vendor/model",),
+        usage=Usage(input_tokens=10),
+        reported_cost=Decimal("0.5"),
+        at=1.79e9,
+    )
+    assert book.price(asked).status is PricingStatus.PROVIDER_REPORTED
+    book.register({"openrouter/vendor/model": {"input_cost_per_token": 0.01}})
+    cost = book.price(asked)
+    assert (cost.status, cost.amount, cost.reported_amount) == (
+        PricingStatus.CUSTOM,
+        Decimal("0.1"),
+        Decimal("0.5"),
+    )

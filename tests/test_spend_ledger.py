@@ -97,6 +97,17 @@ def test_repricing_leaves_told_costs_alone(spend: Spend) -> None:
     assert total(spend) == Decimal(5)
 
 
+def test_a_price_of_ones_own_is_marked_and_not_repriced_by_who_does_not_know_it(
+    spend: Spend, database_url: str, tmp_path: Path
+) -> None:
+    spend.register_model({"gpt-4o-mini": {"input_cost_per_token": 1e-3}})
+    call = spend.record(provider="openai", model="gpt-4o-mini", usage=Usage(input_tokens=1000))
+    assert (str(call.cost.status), total(spend)) == ("custom", Decimal(1))
+    with Spend(database_url, journal_dir=tmp_path / "journal") as another:
+        assert another.reprice(dry_run=False).made == 0
+    assert total(spend) == Decimal(1)
+
+
 def test_the_command_shows_reprices_verifies_and_purges(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

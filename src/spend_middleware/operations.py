@@ -132,6 +132,11 @@ def pricer(book: PriceBook, model: str | None) -> Callable[[LogRow], Cost | None
         if row.spend_pico is not None and columns["price_key"] is None and columns["reported_cost"] is None:
             return None
         call = call_of(columns)
-        return price(call, book, call.cost.reported_amount)
+        cost = price(call, book, call.cost.reported_amount)
+        # A price of one's own that this process does not know of must not give way to a list price.
+        forgotten = (
+            columns["pricing_status"] == PricingStatus.CUSTOM and cost.status is not PricingStatus.CUSTOM
+        )
+        return None if forgotten else cost
 
     return price_row

@@ -138,12 +138,17 @@ class PriceBook:
             lines, reason = charges_of(found, query, Others(self.sheet, layers, query))
         listed = None if reason else adjust.total(lines)
         key = found.rates.key if found else None
-        if query.reported_cost is not None and adjust.is_usable(query.reported_cost):
+        own = key is not None and key in layers.own
+        if (
+            query.reported_cost is not None
+            and not (own and listed is not None)
+            and adjust.is_usable(query.reported_cost)
+        ):
             return self._finish(query, [adjust.stated(query.reported_cost)], _REPORTED, key, listed)
         if listed is None:
             return _unpriced(reason or adjust.TOO_MUCH, layers.version)
-        status = _PRICED if listed or not lines else _FREE_OF_CHARGE
-        if self._adjustments.any:
+        status = PricingStatus.CUSTOM if own else _PRICED if listed or not lines else _FREE_OF_CHARGE
+        if self._adjustments.any or query.reported_cost is not None:
             return self._finish(query, lines, status, key, listed)
         return Cost(listed, status, tuple(lines), None, key, layers.version, listed)
 
