@@ -16,6 +16,9 @@ routes = Routes("health")
 
 _log = logging.getLogger("spend_middleware.api")
 
+LEDGER = ("pending", "queue", "journal_bytes", "oldest_seconds", "set_aside", "refused", "degraded")
+"""What the public probe tells of the ledger's health."""
+
 
 @routes.get("/health/liveliness", permission=Permission.PUBLIC, response_model=str)
 @routes.get("/health/liveness", permission=Permission.PUBLIC, response_model=str)
@@ -31,10 +34,12 @@ async def health_liveliness() -> Response:
     responses={503: {"model": Readiness, "description": "The database does not answer."}},
 )
 def health_readiness(house: TheHouse) -> Response:
-    """Whether the database answers."""
+    """Whether the database answers, and how much waits for it."""
+    state = house.store.health()
+    ledger = {name: state[name] for name in LEDGER}
     if _reachable(house):
-        return answer({"status": "healthy", "db": "connected"})
-    unready = answer({"status": "unhealthy", "db": "disconnected"})
+        return answer({"status": "healthy", "db": "connected", **ledger})
+    unready = answer({"status": "unhealthy", "db": "disconnected", **ledger})
     unready.status_code = 503
     return unready
 

@@ -222,10 +222,17 @@ class UnpricedModel(Answer):
 
 
 class Readiness(Answer):
-    """Whether requests can be answered."""
+    """Whether requests can be answered, and how the ledger is; no addresses and no messages, as it is public."""
 
     status: str
     db: str
+    pending: int
+    queue: int
+    journal_bytes: int
+    oldest_seconds: float
+    set_aside: int
+    refused: int
+    degraded: bool
 
 
 class Health(Answer):
