@@ -35,7 +35,7 @@ class KeyFields(Question):
     tpd_limit: Count | None = None
     budget_duration: Text | None = Field(None, description="How long a window is, such as 30d.")
     budget_limits: list[BudgetWindow] | None = None
-    allowed_cache_controls: list[Any] | None = None
+    allowed_cache_controls: list[Text] | None = None
     config: dict[str, Any] | None = None
     permissions: dict[str, Any] | None = Field(
         None, description="`get_spend_routes: true` lets the key read everybody's spend."

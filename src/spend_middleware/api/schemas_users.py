@@ -31,7 +31,7 @@ class UserFields(Question):
     max_parallel_requests: Count | None = None
     sso_user_id: Name | None = None
     organization_id: Name | None = None
-    allowed_cache_controls: list[Any] | None = None
+    allowed_cache_controls: list[Text] | None = None
     model_max_budget: dict[str, Any] | None = None
     object_permission: dict[str, Any] | None = None
     policies: list[Text] | None = None
