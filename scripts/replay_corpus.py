@@ -167,7 +167,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parse(arguments)
-    logging.getLogger("spend_middleware").setLevel(logging.ERROR)
     replay = load_replay(options.folder)
     with tempfile.TemporaryDirectory() as scratch:
         database = Path(scratch) / "spend.db"
@@ -191,4 +190,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # Recorded traffic has hundreds of models without a price; the table says so better than a warning for each.
+    logging.getLogger("spend_middleware").setLevel(logging.ERROR)
     raise SystemExit(main())
