@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spend_middleware.call import new_call_id
+from spend_middleware.call import NOBODY, new_call_id
+from spend_middleware.store.facts import Facts, started_facts
 
 NOON = 1_795_435_200_000_000
 """2026-11-23 12:00 UTC in microseconds."""
@@ -36,6 +37,21 @@ def row(**columns: Any) -> dict[str, Any]:
         "request_tags": json.dumps(list(tags)),
     }
     return {**plain, **columns}
+
+
+def started_as(call_id: str) -> Facts:
+    """Return what is known of a call that goes out."""
+    return started_facts(
+        call_id,
+        "completion",
+        "openai",
+        "gpt-4o-mini",
+        "https://api.openai.com",
+        "/chat/completions",
+        5.0,
+        0,
+        NOBODY,
+    )
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:

@@ -19,16 +19,26 @@ from starlette.testclient import TestClient
 
 from aws_frames import frame_of
 from spend_middleware import Spend, Usage, response_cost
-from spend_middleware.call import Call, UsageSource, to_pico
+from spend_middleware.call import Call, Charge, UsageSource, to_pico
 from spend_middleware.metering import BATCH, REGION, price
 from spend_middleware.pricing.book import PriceBook
-from spend_middleware.record import call_of, charges_of, row_of
+from spend_middleware.record import call_of
+from spend_middleware.store.facts import facts_of, row_in
+from spend_middleware.store.records import COLUMNS
 from standin import answers
 from traces import exporter_of_spans
 
 KEY = "sk-the-master-key-0001"
 SSE = {"content-type": "text/event-stream"}
 AWS = {"content-type": "application/vnd.amazon.eventstream"}
+
+
+def charges_of(text: str) -> tuple[Charge, ...]:
+    """Return the charge lines of a stored row."""
+    return tuple(
+        Charge(meter, Decimal(quantity), Decimal(price), Decimal(amount))
+        for meter, quantity, price, amount in json.loads(text)
+    )
 
 
 class Counts(NamedTuple):
@@ -368,7 +378,7 @@ def test_a_row_priced_again_has_the_cost_that_it_had(
         usage_source=UsageSource.REPORTED,
     )
     priced = dataclasses.replace(call, cost=price(call, book, reported))
-    row = row_of(priced)
+    row = dict(zip(COLUMNS, row_in(facts_of(priced)), strict=True))
     stored = call_of(row)
     assert stored.usage == usage
     again = price(stored, book, stored.cost.reported_amount)

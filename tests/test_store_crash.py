@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from ledger_rows import row, wait_until
+from ledger_rows import row, started_as, wait_until
 from spend_middleware.settings import Settings
 from spend_middleware.store.rollups import ROLLUPS
 from spend_middleware.store.store import Store
@@ -27,7 +27,7 @@ def run(script: str, *arguments: object) -> str:
     head = """
         import os, sys
         sys.path[:0] = ["tests"]
-        from ledger_rows import row
+        from ledger_rows import row, started_as
         from spend_middleware.settings import Settings
         from spend_middleware.store.store import Store
         store = Store(Settings(database_url=sys.argv[1], journal_dir=sys.argv[2]))
@@ -90,8 +90,8 @@ def test_a_process_that_is_killed_leaves_its_calls_and_says_which_were_under_way
     database_url: str, tmp_path: Path, settings_for: MakeSettings
 ) -> None:
     script = """
-        store.mark("under way", {"model": "m", "start_time": 5})
-        store.mark("done", {"model": "m", "start_time": 5})
+        store.mark("under way", started_as("under way"))
+        store.mark("done", started_as("done"))
         store.append(row(id="done", spend=3))
         store.append(row(id="estimated soon", spend=None), provisional=True)
         os.kill(os.getpid(), 9)
@@ -195,7 +195,7 @@ def test_whatever_happens_in_whatever_order_rows_and_rollups_agree(
             store.close()
             store = Store(Settings(**knobs))
         elif what == "mark":
-            store.mark(call_id + "m", {"model": "m"})
+            store.mark(call_id + "m", started_as(call_id + "m"))
             store.unmark(call_id + "m")
         elif call_id not in expected:
             if what == "provisional":

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_rows import row, wait_until
+from ledger_rows import row, started_as, wait_until
 from spend_middleware.store import lane as lanes
+from spend_middleware.store.facts import decode, encode_facts
 from spend_middleware.store.journal import MEMORY_ROWS, Journal
 from spend_middleware.store.lane import Lane
 from spend_middleware.store.records import (
@@ -29,8 +30,6 @@ from spend_middleware.store.records import (
     UNMARK,
     Damage,
     Values,
-    decode_row,
-    encode_mark,
     encode_row,
     framed,
     read_frames,
@@ -51,7 +50,7 @@ def put(journal: Journal, kind: bytes = ROW, **columns: Any) -> bool:
     started = row(**columns)
     with journal.lock:
         if kind == MARK:
-            return journal.put(kind, started["id"], encode_mark(started), None)
+            return journal.put(kind, started["id"], encode_facts(started_as(started["id"]))[0], None)
         if kind == UNMARK:
             return journal.put(kind, started["id"], started["id"].encode(), None)
         body, values = encode_row(values_of(started))
@@ -81,7 +80,7 @@ def segments(folder: Path) -> list[Path]:
 @given(st.dictionaries(st.sampled_from(COLUMNS), JSON))
 def test_any_row_comes_back_as_it_went_in(columns: dict[str, Any]) -> None:
     body, values = encode_row(values_of(columns))
-    assert decode_row(body) == values
+    assert decode(body) == values
 
 
 @given(st.lists(st.binary(max_size=50), max_size=8), st.integers(0, 10**6), st.binary(max_size=30))
@@ -230,7 +229,7 @@ def test_a_corrupt_record_is_set_aside_and_the_rest_is_read(tmp_path: Path, wher
 
 
 def test_a_row_of_an_older_version_gets_defaults_for_what_it_lacks() -> None:
-    assert decode_row(b'["x", 5]', ("id", "spend")) == values_of({"id": "x", "spend": 5})
+    assert decode(b'["x", 5]', ("id", "spend")) == values_of({"id": "x", "spend": 5})
 
 
 def test_beyond_its_limit_the_journal_refuses_and_counts(tmp_path: Path) -> None:

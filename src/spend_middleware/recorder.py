@@ -25,8 +25,8 @@ from spend_middleware.headers import cost_headers
 from spend_middleware.interception.exchange import Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, base_of, measure, price_again
 from spend_middleware.pricing.book import PriceBook
-from spend_middleware.record import owner_columns, row_of
 from spend_middleware.settings import Settings
+from spend_middleware.store.facts import Facts, started_facts
 from spend_middleware.telemetry import Telemetry
 from spend_middleware.wire import request, table
 from spend_middleware.wire.reading import Reading, Route, Sent
@@ -41,10 +41,10 @@ MOST_RESULTS = 10_000
 class Ledger(Protocol):
     """What the recorder needs of the store. No method raises or blocks."""
 
-    def append(self, row: dict[str, Any], *, provisional: bool = False) -> None:
-        """Take one row; a provisional one is followed by its final form."""
+    def append_call(self, call: Call, *, provisional: bool = False) -> None:
+        """Take one finished call; a provisional one is followed by its final form."""
 
-    def mark(self, call_id: str, started_row: dict[str, Any]) -> None:
+    def mark(self, call_id: str, facts: Facts) -> None:
         """Note that a call went out."""
 
     def unmark(self, call_id: str) -> None:
@@ -183,7 +183,7 @@ class Recorder:
 
     def record(self, call: Call, scope: Scope | None = None, context: Any = None) -> None:
         """Put one finished call into the ledger, the tallies around it, and telemetry."""
-        self._ledger.append(row_of(call))
+        self._ledger.append_call(call)
         if scope is not None:
             scope.tally.add(call)
         if call.cost.amount is None:
@@ -201,7 +201,7 @@ class Recorder:
         def estimate() -> None:
             self.record(self._estimate(call, reading, opened), opened.scope, opened.context)
 
-        self._ledger.append(row_of(call), provisional=True)
+        self._ledger.append_call(call, provisional=True)
         return self._estimator.submit(estimate)
 
     def _estimate(self, call: Call, reading: Reading, opened: Opened) -> Call:
@@ -280,15 +280,18 @@ class Recorder:
 
     def _mark(self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened) -> None:
         model = content.get("model")
-        row = owner_columns(opened.attribution)
-        row["call_type"] = route.operation
-        row["provider"] = route.provider
-        row["model_group"] = model[:512] if isinstance(model, str) else route.model or ""
-        row["api_base"] = base_of(exchange.url)
-        row["endpoint"] = ENDPOINTS.get(route.operation, f"/{route.operation}")
-        row["start_time"] = int(exchange.started * 1_000_000)
-        row["attempt"] = opened.attempt
-        self._ledger.mark(exchange.call_id, row)
+        facts = started_facts(
+            exchange.call_id,
+            route.operation,
+            route.provider,
+            model if isinstance(model, str) else route.model or "",
+            base_of(exchange.url),
+            ENDPOINTS.get(route.operation, f"/{route.operation}"),
+            exchange.started,
+            opened.attempt,
+            opened.attribution,
+        )
+        self._ledger.mark(exchange.call_id, facts)
 
 
 def hide_end_user(attribution: Attribution, settings: Settings) -> Attribution:

@@ -10,10 +10,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from pydantic_core import from_json
-
+from spend_middleware.store.facts import PARTS, Facts, call_id_in, row_in, salvaged
 from spend_middleware.store.own_files import OwnFiles, Sync
 from spend_middleware.store.records import (
     MARK,
@@ -42,22 +40,39 @@ PINNED_SEGMENTS = 4
 """Segments that may wait for calls under way alone; what older ones pin is written again."""
 
 
-class Entry(NamedTuple):
+class Entry:
     """A row on its way into the database.
 
     Args:
         number: Its place among all rows of this process.
-        values: The row.
+        row: The row, or the facts that it is made of.
         segment: Where it is journaled; None if it is in memory only.
         marked: The segment that holds its call's start mark or provisional row.
         at: When it was appended (monotonic seconds).
     """
 
-    number: int
-    values: Values
-    segment: Segment | None
-    marked: Segment | None
-    at: float
+    __slots__ = ("at", "marked", "number", "row", "segment")
+
+    def __init__(
+        self, number: int, row: Values | Facts, segment: Segment | None, marked: Segment | None, at: float
+    ) -> None:
+        self.number = number
+        self.row = row
+        self.segment = segment
+        self.marked = marked
+        self.at = at
+
+    @property
+    def values(self) -> Values:
+        """The row; made of a call's facts by the writer, and once."""
+        row = self.row
+        if len(row) == PARTS:
+            try:
+                row = row_in(row)
+            except Exception as error:
+                row = salvaged(row, error)
+            self.row = row
+        return row
 
 
 class Journal(OwnFiles):
@@ -105,7 +120,7 @@ class Journal(OwnFiles):
 
     # -- appending; the caller holds the lock
 
-    def put(self, kind: bytes, call_id: str, body: bytes, values: Values | None) -> bool:
+    def put(self, kind: bytes, call_id: str, body: bytes, row: Values | Facts | None) -> bool:
         """Append one record and queue a finished row for the writer; False when it was refused."""
         segment: Segment | None = None
         if self.folder is not None:
@@ -114,9 +129,10 @@ class Journal(OwnFiles):
             except OSError as error:
                 self._could_not_write(error)
             else:
-                self._wrote()
-        if kind == ROW and values is not None:
-            return self._queue(call_id, values, segment)
+                if self.last_error is not None:
+                    self._wrote()
+        if kind == ROW and row is not None:
+            return self._queue(call_id, row, segment)
         if kind == UNMARK:
             self._unpin(call_id, segment)
         elif segment is not None:
@@ -142,9 +158,10 @@ class Journal(OwnFiles):
             segment.pins += 1  # what takes the mark back must not go before the mark
             marked.held.append(segment)
 
-    def _queue(self, call_id: str, values: Values, segment: Segment | None) -> bool:
+    def _queue(self, call_id: str, row: Values | Facts, segment: Segment | None) -> bool:
         marked = self._open.pop(call_id, None)
-        self._provisional.discard(call_id)
+        if self._provisional:
+            self._provisional.discard(call_id)
         if segment is None and not self._memory_has_room():
             self.refused += 1
             if marked is not None:
@@ -158,7 +175,7 @@ class Journal(OwnFiles):
             return True
         else:
             segment.uncommitted += 1
-        self.backlog.append(Entry(self.number, values, segment, marked, time.monotonic()))
+        self.backlog.append(Entry(self.number, row, segment, marked, time.monotonic()))
         return True
 
     def _spill(self, segment: Segment, marked: Segment | None) -> None:
@@ -175,9 +192,8 @@ class Journal(OwnFiles):
         return self.database_takes_rows and len(self.backlog) < UNJOURNALED_ROWS
 
     def _wrote(self) -> None:
-        if self.last_error is not None:
-            self.last_error = None
-            logger.warning("The journal takes records again.")
+        self.last_error = None
+        logger.warning("The journal takes records again.")
 
     def _could_not_write(self, error: OSError) -> None:
         if self.last_error is None:
@@ -234,8 +250,7 @@ class Journal(OwnFiles):
         latest: dict[str, tuple[bytes, bytes]] = {}
         for record in read_frames(segment.path.read_bytes()):
             if not isinstance(record, Damage) and record[0] in (MARK, PROVISIONAL):
-                stored = from_json(record[1])
-                latest[stored["id"] if record[0] == MARK else stored[0]] = record
+                latest[call_id_in(*record)] = record
         with self.lock:
             for call_id, (kind, body) in latest.items():
                 if self._open.get(call_id) is segment:

@@ -66,10 +66,11 @@ class OwnFiles:
             self._owner.release()
 
     def _write(self, frame: bytes) -> Segment:
+        size = len(frame)
         segment = self._current
-        if segment is None or segment.size + len(frame) > self._segment_bytes:
+        if segment is None or segment.size + size > self._segment_bytes:
             segment = self._next_segment()
-        if self._bytes + len(frame) > self._max_bytes - self._others:
+        if self._bytes + size > self._max_bytes - self._others:
             raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
         if segment.size == 0:
             self._write_bytes(segment, _HEADER)
@@ -81,19 +82,16 @@ class OwnFiles:
         return segment
 
     def _write_bytes(self, segment: Segment, record: bytes) -> None:
+        size = len(record)
         try:
-            written = os.write(segment.fd, record)
-        except OSError:
-            written = -1
+            if os.write(segment.fd, record) != size:
+                raise OSError(errno.ENOSPC, "only a part of the record fitted", str(segment.path))
+        except BaseException:
+            with contextlib.suppress(OSError):  # half a record must not stand before the next one
+                os.ftruncate(segment.fd, segment.size)
             raise
-        finally:
-            if written != len(record):
-                with contextlib.suppress(OSError):  # half a record must not stand before the next one
-                    os.ftruncate(segment.fd, segment.size)
-        if written != len(record):
-            raise OSError(errno.ENOSPC, "only a part of the record fitted", str(segment.path))
-        segment.size += written
-        self._bytes += written
+        segment.size += size
+        self._bytes += size
 
     def _next_segment(self) -> Segment:
         self.seal()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from spend_middleware.call import PricingStatus, Status, UsageSource
 
@@ -87,7 +87,6 @@ MAX_RECORD = 64 << 20
 INTERRUPTED_REASON = "the process ended before the call did"
 
 _take = itemgetter(*COLUMNS)
-_known = frozenset(COLUMNS)
 
 
 def values_of(row: Mapping[str, Any]) -> Values:
@@ -112,15 +111,6 @@ def encode_row(values: Values) -> tuple[bytes, Values]:
     return body, values
 
 
-def encode_mark(started: Mapping[str, Any]) -> bytes:
-    """Return what is known of a call that goes out, as a JSON object."""
-    try:
-        return to_json(started)
-    except ValueError:
-        named = {key: storable(value) for key, value in started.items()}
-        return json.dumps(named, default=str, separators=(",", ":")).encode()
-
-
 def cleaned(values: Values) -> Values:
     """Return values whose text every database can hold."""
     return tuple(storable(value) for value in values)
@@ -135,6 +125,17 @@ def storable(value: Any) -> Any:
     return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def deep_storable(value: Any) -> Any:
+    """Return a value whose texts, however deep, both databases can hold."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list | tuple):
+        return tuple(map(deep_storable, value))
+    if isinstance(value, Mapping):
+        return {storable(name): deep_storable(inside) for name, inside in value.items()}
+    return value
+
+
 def without_nulls(values: Values) -> Values:
     """Return a row with defaults in place of None in the columns that must hold something."""
     return tuple(
@@ -142,23 +143,14 @@ def without_nulls(values: Values) -> Values:
     )
 
 
-def interrupted(started: Mapping[str, Any]) -> Values:
-    """Return the row of a call whose process died before the call ended: who asked for what, and no spend."""
-    known = {key: value for key, value in started.items() if key in _known}
-    row = {
-        **known,
-        "end_time": known.get("end_time") or known.get("start_time") or 0,
-        "status": str(Status.INTERRUPTED),
-        "spend": None,
-        "pricing_status": str(PricingStatus.UNPRICED),
-        "unpriced_reason": INTERRUPTED_REASON,
-    }
-    return values_of(row)
+_SEEDS = {kind: zlib.crc32(kind) for kind in (ROW, PROVISIONAL, MARK, UNMARK, HEADER)}
+_pack = FRAME.pack
+_crc32 = zlib.crc32
 
 
 def framed(kind: bytes, body: bytes) -> bytes:
     """Return one record as it stands in a segment."""
-    return b"".join((FRAME.pack(len(body) + 1, zlib.crc32(body, zlib.crc32(kind))), kind, body))
+    return _pack(len(body) + 1, _crc32(body, _SEEDS[kind])) + kind + body
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,27 +217,14 @@ def _next_record(segment: bytes, offset: int) -> int:
     return len(segment)
 
 
-def decode_row(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
+def decode_row(stored: object, columns: tuple[str, ...] = COLUMNS) -> Values:
     """Return a journaled row's values in today's order.
 
     Raises:
-        ValueError: The body is not a row of these columns.
+        ValueError: What is stored is not a row of these columns.
     """
-    stored = from_json(body)
     if not isinstance(stored, list) or len(stored) != len(columns):
         raise ValueError(f"a row of {len(columns)} values was expected")
     if columns == COLUMNS:
         return tuple(stored)
     return values_of(dict(zip(columns, stored, strict=True)))
-
-
-def decode_mark(body: bytes) -> dict[str, Any]:
-    """Return what a start mark says.
-
-    Raises:
-        ValueError: The body is not a start mark.
-    """
-    stored = from_json(body)
-    if not isinstance(stored, dict) or not isinstance(stored.get("id"), str):
-        raise ValueError("a start mark with an id was expected")
-    return stored

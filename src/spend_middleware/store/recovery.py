@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
+from spend_middleware.store.facts import decode, interrupted
 from spend_middleware.store.records import (
     AT,
     COLUMNS,
@@ -17,9 +18,6 @@ from spend_middleware.store.records import (
     UNMARK,
     Damage,
     Values,
-    decode_mark,
-    decode_row,
-    interrupted,
     read_frames,
 )
 from spend_middleware.store.segments import Owner
@@ -48,14 +46,14 @@ def read_segment(path: Path, set_aside: SetAside) -> Iterator[tuple[bytes, str, 
             if kind == HEADER:
                 columns = tuple(from_json(body))
             elif kind in (ROW, PROVISIONAL):
-                values = decode_row(body, columns)
+                values = decode(body, columns)
                 yield kind, values[_ID], values
             elif kind == MARK:
-                started = decode_mark(body)
-                yield kind, started["id"], interrupted(started)
+                values = interrupted(from_json(body))
+                yield kind, values[_ID], values
             elif kind == UNMARK:
                 yield kind, body.decode(), ()
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ArithmeticError) as error:
             set_aside.damage(str(path), body, f"not readable: {error}")
 
 

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spend_middleware.call import Call
 from spend_middleware.settings import Settings
+from spend_middleware.store.facts import Facts, encode_facts, facts_of
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
 from spend_middleware.store.places import journal_folder
@@ -23,7 +25,7 @@ from spend_middleware.store.records import (
     PROVISIONAL,
     ROW,
     UNMARK,
-    encode_mark,
+    Values,
     encode_row,
     values_of,
 )
@@ -174,31 +176,45 @@ class Store:
                 only if the process dies before.
         """
         try:
-            if not self._ready or self._pid != os.getpid():
-                self._begin()
             body, values = encode_row(values_of(row))
-            if self._lane.put(PROVISIONAL if provisional else ROW, values[0], body, values):
-                self._writer.notice(len(self._journal.backlog))
-            else:
-                self._refused("the journal is full")
+            self._take(PROVISIONAL if provisional else ROW, values[0], body, values)
         except Exception as error:
-            self._failures += 1
-            self._refused(repr(error))
-        if not self._ready or not self._writer.running:
+            self._not_taken(error)
+
+    def append_call(self, call: Call, *, provisional: bool = False) -> None:
+        """Take one finished call; as `append`, but its row is made by the writer, off the caller's path."""
+        try:
+            body, facts = encode_facts(facts_of(call))
+            self._take(PROVISIONAL if provisional else ROW, call.call_id, body, facts)
+        except Exception as error:
+            self._not_taken(error)
+
+    def _take(self, kind: bytes, call_id: str, body: bytes, row: Values | Facts) -> None:
+        if not self._ready or self._pid != os.getpid():
+            self._begin()
+        if self._lane.put(kind, call_id, body, row):
+            self._writer.notice(len(self._journal.backlog))
+        else:
+            self._refused("the journal is full")
+        if not self._writer.running:
             with contextlib.suppress(Exception):  # no thread can start while the interpreter ends
                 self._begin()
 
-    def mark(self, call_id: str, started_row: Mapping[str, Any]) -> None:
+    def _not_taken(self, error: Exception) -> None:
+        self._failures += 1
+        self._refused(repr(error))
+
+    def mark(self, call_id: str, facts: Facts) -> None:
         """Note that a call goes out, so that a row says so if this process dies before it ends; never raises.
 
         Args:
             call_id: The id that the call's row will have.
-            started_row: What is known of it so far, by column.
+            facts: What is known of it so far (see `started_facts`).
         """
         try:
             if not self._ready or self._pid != os.getpid():
                 self._begin()
-            self._lane.put(MARK, call_id, encode_mark({**started_row, "id": call_id}), None)
+            self._lane.put(MARK, call_id, encode_facts(facts)[0], None)
         except Exception as error:
             logger.debug("A start mark was not written: %s", error)
 

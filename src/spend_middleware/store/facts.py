@@ -1,0 +1,283 @@
+"""A finished call as the journal keeps it: the values that are there already, made into a row only by the writer.
+
+Taking values apart is cheap on the caller's path, and making the forty-nine columns of a row is not. So a call is
+journaled as `Facts`, and the columns are made by one function, for calls that come from memory and for those that
+come from a dead process's file alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from spend_middleware.call import (
+    Attribution,
+    Call,
+    PricingStatus,
+    Status,
+    Usage,
+    UsageSource,
+    from_pico,
+    to_pico,
+)
+from spend_middleware.store.records import (
+    COLUMNS,
+    INTERRUPTED_REASON,
+    MARK,
+    Values,
+    decode_row,
+    deep_storable,
+    values_of,
+)
+
+FORM = 1
+"""The first of a call's facts: how the others are to be read. A later form gets a number of its own."""
+
+Facts = tuple[Any, ...]
+"""`FORM`, then of a call: its own fields, its owner's, its counts, further passes, raw usage, cost."""
+
+PARTS = 7
+
+MAX_NAME = 512
+MAX_RAW_USAGE = 4096
+"""Bytes of JSON kept of a provider's usage object; a larger one is no usage object."""
+
+LIMIT = (1 << 63) - 1
+
+_COUNT_NAMES = tuple(name for name in Usage.__slots__ if name not in ("units", "traits", "passes"))
+_call = attrgetter(
+    *("call_id", "response_id", "operation", "provider", "response_model", "request_model", "api_base"),
+    *("endpoint", "started_at", "ended_at", "first_token_at", "status", "status_code", "error_type"),
+    *("attempt", "stream", "finish_reason", "service_tier", "usage_source", "usage_note"),
+)
+_owner = attrgetter(
+    *("key_hash", "key_alias", "user_id", "team_id", "organization_id", "end_user", "tags", "metadata"),
+    *("session_id", "trace_id", "agent_id", "ip_address", "user_agent"),
+)
+_counts = attrgetter(*_COUNT_NAMES, "units", "traits")
+
+
+def facts_of(call: Call) -> Facts:
+    """Return the facts of a finished call."""
+    usage = call.usage
+    passes = [(model, usage.as_dict()) for model, usage in usage.passes] if usage.passes else ()
+    return FORM, _call(call), _owner(call.attribution), _counts(usage), passes, call.raw_usage, call.cost
+
+
+def started_facts(
+    call_id: str,
+    operation: str,
+    provider: str,
+    model: str,
+    api_base: str,
+    endpoint: str,
+    started_at: float,
+    attempt: int,
+    attribution: Attribution,
+) -> Facts:
+    """Return the facts of a call that goes out: what its row says if the process dies before the call ends."""
+    return (
+        (call_id, operation, provider, model, api_base, endpoint, started_at, attempt),
+        _owner(attribution),
+    )
+
+
+def encode_facts(facts: Facts) -> tuple[bytes, Facts]:
+    """Return facts as JSON, and the facts made storable: NUL and lone surrogates become U+FFFD."""
+    try:
+        body = to_json(facts, inf_nan_mode="null", serialize_unknown=True)
+    except ValueError:  # a lone surrogate
+        facts = deep_storable(facts)
+        body = json.dumps(facts, default=str, separators=(",", ":")).encode()
+    if b"\\u0000" in body:
+        facts = deep_storable(facts)
+        body = to_json(facts, inf_nan_mode="null", serialize_unknown=True)
+    if len(body) > MAX_RAW_USAGE and len(facts) == PARTS and facts[5] and _raw_text(facts[5]) is None:
+        return encode_facts((*facts[:5], None, facts[6]))
+    return body, facts
+
+
+def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
+    """Return the row that a record of the journal stands for: a call's facts, or a row's own columns.
+
+    Raises:
+        ValueError: The body is neither.
+    """
+    stored = from_json(body)
+    if isinstance(stored, list) and len(stored) == PARTS:
+        return row_in(stored)
+    return decode_row(stored, columns)
+
+
+def call_id_in(kind: bytes, body: bytes) -> str:
+    """Return the id of the call that a start mark or a row of the journal is about."""
+    stored = from_json(body)
+    found: str = stored[0][0] if kind == MARK else stored[1][0] if len(stored) == PARTS else stored[0]
+    return found
+
+
+def row_in(stored: Sequence[Any]) -> Values:
+    """Return the row that facts, or what JSON made of them, stand for: pico-dollars, microseconds, JSON as text.
+
+    Raises:
+        ValueError: They are no facts of a form that this version reads.
+    """
+    if stored[0] != FORM or len(stored) != PARTS:
+        raise ValueError(f"a call in form {FORM} was expected")
+    _, call, owner, counts, passes, raw, cost = stored
+    (
+        call_id, response_id, operation, provider, response_model, request_model, api_base,
+        endpoint, started_at, ended_at, first_token_at, status, status_code, error_type,
+        attempt, stream, finish_reason, service_tier, usage_source, usage_note,
+    ) = call  # fmt: skip
+    amount, pricing_status, charges, reason, price_key, price_version, list_amount, reported = cost
+    key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
+        owner
+    )
+    spend = _pico(amount)
+    usage = {name: count for name, count in zip(_COUNT_NAMES, counts, strict=False) if count}
+    tokens_in, tokens_out, read, written, reasoning = _totals(counts, passes)
+    return (
+        *(call_id, response_id or call_id, operation, provider),
+        *((response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint),
+        *(key or "", alias, user or "", team or "", organization or "", end_user or ""),
+        *(spend, _pico(reported), spend if list_amount is amount else _pico(list_amount)),
+        *(tokens_in, tokens_out, min(tokens_in + tokens_out, LIMIT), read, written, reasoning),
+        *(int(started_at * 1e6), int(ended_at * 1e6)),
+        None if first_token_at is None else int(first_token_at * 1e6),
+        *(str(status), status_code, error_type, attempt, stream, finish_reason, service_tier),
+        *(str(usage_source), usage_note, str(pricing_status), reason, price_key, price_version),
+        *(_charges_text(charges), _usage_text(usage, counts, passes), _raw_text(raw)),
+        _text(tags) if tags else "[]",
+        _text({"spend_logs_metadata": metadata}) if metadata else "{}",
+        *(session, trace, agent, ip, agent_text),
+    )
+
+
+def salvaged(facts: Facts, error: Exception) -> Values:
+    """Return the row of a call whose facts cannot be told in columns: what it was, and why there is no more."""
+    call_id, _, operation, provider, response_model, request_model, api_base, endpoint = facts[1][:8]
+    return values_of(
+        {
+            "id": call_id,
+            "request_id": call_id,
+            "call_type": operation,
+            "provider": provider,
+            "model": response_model or request_model,
+            "model_group": request_model,
+            "api_base": api_base,
+            "endpoint": endpoint,
+            "unpriced_reason": f"its facts cannot be stored: {type(error).__name__}",
+        }
+    )
+
+
+_TOTALS = tuple(
+    _COUNT_NAMES.index(name)
+    for name in (
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+    )
+)
+
+
+def _totals(counts: Sequence[Any], passes: Sequence[Any]) -> tuple[int, ...]:
+    """Return tokens in, out, read from and written to caches, and of reasoning, further passes included."""
+    if not passes:
+        return tuple([min(counts[at] or 0, LIMIT) for at in _TOTALS])
+    further = [Usage.from_dict(usage) for _, usage in passes]
+    return tuple(
+        min((counts[at] or 0) + sum(usage.overall(_COUNT_NAMES[at]) for usage in further), LIMIT)
+        for at in _TOTALS
+    )
+
+
+def _usage_text(usage: dict[str, Any], counts: Sequence[Any], passes: Sequence[Any]) -> str:
+    units, traits = counts[-2:]
+    if units:
+        usage["units"] = {str(k): v if isinstance(v, int) else str(v) for k, v in units.items()}
+    if traits:
+        usage["traits"] = traits
+    if passes:
+        usage["passes"] = passes
+    return _text(usage)
+
+
+def _raw_text(raw: Mapping[str, Any] | None) -> str | None:
+    if raw is None:
+        return None
+    text = _text(raw)
+    return text if len(text) <= MAX_RAW_USAGE else None
+
+
+def _charges_text(charges: Sequence[Any]) -> str:
+    # Meters and numbers are ours and need no escaping.
+    lines = [f'["{meter}","{quantity}","{price}","{amount}"]' for meter, quantity, price, amount in charges]
+    return f"[{','.join(lines)}]"
+
+
+def _text(value: Any) -> str:
+    return to_json(value, inf_nan_mode="null", serialize_unknown=True).decode()
+
+
+def _pico(amount: Decimal | str | None) -> int | None:
+    if amount is None:
+        return None
+    return max(-LIMIT, min(to_pico(amount if isinstance(amount, Decimal) else Decimal(amount)), LIMIT))
+
+
+def usd_of(pico: int | None) -> Decimal | None:
+    """Return a stored amount as an exact USD amount."""
+    return None if pico is None else from_pico(pico)
+
+
+def interrupted(stored: Sequence[Any]) -> Values:
+    """Return the row of a call whose process died before the call ended: who asked for what, and no spend.
+
+    Raises:
+        ValueError: What is stored is no start mark.
+    """
+    (call_id, operation, provider, model, api_base, endpoint, started_at, attempt), owner = stored
+    key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
+        owner
+    )
+    started = int(started_at * 1e6)
+    return values_of(
+        {
+            "id": call_id,
+            "request_id": call_id,
+            "call_type": operation,
+            "provider": provider,
+            "model_group": model[:MAX_NAME],
+            "api_base": api_base,
+            "endpoint": endpoint,
+            "api_key": key or "",
+            "key_alias": alias,
+            "user_id": user or "",
+            "team_id": team or "",
+            "organization_id": organization or "",
+            "end_user": end_user or "",
+            "start_time": started,
+            "end_time": started,
+            "attempt": attempt,
+            "request_tags": _text(tags) if tags else "[]",
+            "metadata": _text({"spend_logs_metadata": metadata}) if metadata else "{}",
+            "session_id": session,
+            "trace_id": trace,
+            "agent_id": agent,
+            "requester_ip_address": ip,
+            "user_agent": agent_text,
+            "status": str(Status.INTERRUPTED),
+            "usage_source": str(UsageSource.NONE),
+            "pricing_status": str(PricingStatus.UNPRICED),
+            "unpriced_reason": INTERRUPTED_REASON,
+        }
+    )

@@ -1,0 +1,172 @@
+"""A call's facts: the row made of them is the same from memory and from a dead process's file."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spend_middleware.call import (
+    NOBODY,
+    Attribution,
+    Call,
+    Charge,
+    Cost,
+    PricingStatus,
+    Status,
+    Unit,
+    Usage,
+    UsageSource,
+)
+from spend_middleware.settings import Settings
+from spend_middleware.store.facts import (
+    MAX_RAW_USAGE,
+    decode,
+    encode_facts,
+    facts_of,
+    interrupted,
+    row_in,
+    started_facts,
+)
+from spend_middleware.store.records import COLUMNS, INTERRUPTED_REASON
+from spend_middleware.store.store import Store
+
+CALL = Call(
+    call_id="0199-1",
+    provider="openai",
+    operation="completion",
+    request_model="gpt-4o-mini",
+    response_model="gpt-4o-mini-2024-07-18",
+    started_at=1_795_435_200.25,
+    ended_at=1_795_435_201.75,
+    usage=Usage(input_tokens=11, output_tokens=7),
+    usage_source=UsageSource.REPORTED,
+    cost=Cost(
+        amount=Decimal("0.000001234567"),
+        status=PricingStatus.PRICED,
+        charges=(Charge("input", Decimal(11), Decimal("1E-7"), Decimal("0.0000011")),),
+        price_key="gpt-4o-mini",
+    ),
+)
+
+words = st.text(max_size=12)
+amounts = st.none() | st.decimals(0, 9_000_000, places=12)
+counts = st.integers(0, 2**70)
+usages = st.builds(
+    Usage,
+    input_tokens=counts,
+    output_tokens=counts,
+    cache_read_tokens=counts,
+    reasoning_tokens=counts,
+    total_tokens=st.none() | counts,
+    units=st.dictionaries(st.sampled_from(Unit), st.integers(1, 9) | st.decimals(1, 9, places=3), max_size=2),
+    traits=st.dictionaries(words, words, max_size=2),
+)
+calls = st.builds(
+    Call,
+    call_id=words,
+    provider=words,
+    operation=words,
+    request_model=words,
+    response_model=words,
+    started_at=st.floats(0, 2e9),
+    ended_at=st.floats(0, 2e9),
+    first_token_at=st.none() | st.floats(0, 2e9),
+    status=st.sampled_from(Status),
+    error_type=st.none() | words,
+    usage=usages | st.builds(lambda one, more: replace(one, passes=(("m", more),)), usages, usages),
+    usage_source=st.sampled_from(UsageSource),
+    raw_usage=st.none()
+    | st.dictionaries(words, st.integers() | words | st.lists(st.none() | st.floats()), max_size=3),
+    attribution=st.builds(
+        Attribution,
+        tags=st.lists(words, max_size=3).map(tuple),
+        end_user=st.none() | words,
+        metadata=st.dictionaries(words, words, max_size=2),
+    ),
+    cost=st.builds(
+        Cost,
+        amount=amounts,
+        status=st.sampled_from(PricingStatus),
+        charges=st.lists(
+            st.builds(Charge, words, st.decimals(0, 99), st.decimals(0, 1), st.decimals(0, 99)), max_size=2
+        ).map(tuple),
+        list_amount=amounts,
+        reported_amount=amounts,
+    ),
+)
+
+
+def named(values: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+@given(calls)
+def test_a_call_from_a_file_is_the_row_that_it_is_from_memory(call: Call) -> None:
+    body, facts = encode_facts(facts_of(call))
+    assert decode(body) == row_in(facts)
+
+
+def test_the_row_says_what_the_call_says() -> None:
+    row = named(row_in(facts_of(CALL)))
+    assert row["spend"] == 1_234_567
+    assert row["start_time"] == 1_795_435_200_250_000
+    assert (row["prompt_tokens"], row["completion_tokens"], row["total_tokens"]) == (11, 7, 18)
+    assert json.loads(row["charges"]) == [["input", "11", "1E-7", "0.0000011"]]
+    assert (row["model"], row["model_group"]) == ("gpt-4o-mini-2024-07-18", "gpt-4o-mini")
+    assert (row["status"], row["usage_source"], row["pricing_status"]) == ("success", "reported", "priced")
+
+
+def test_a_usage_object_that_is_too_large_to_be_one_is_let_go() -> None:
+    body, facts = encode_facts(facts_of(replace(CALL, raw_usage={"text": "x" * 100_000})))
+    assert len(body) < MAX_RAW_USAGE
+    assert named(row_in(facts))["raw_usage"] is None
+
+
+def test_text_that_no_database_holds_is_made_storable_however_deep_it_stands() -> None:
+    wrong = "a\0b\ud800c"
+    owner = Attribution(tags=(wrong,), metadata={wrong: [wrong]})
+    body, facts = encode_facts(facts_of(replace(CALL, attribution=owner, raw_usage={wrong: wrong})))
+    row = named(row_in(facts))
+    assert decode(body) == row_in(facts)
+    assert json.loads(row["request_tags"]) == ["a\ufffdb\ufffdc"]
+    assert "\0" not in json.loads(row["raw_usage"])["a\ufffdb\ufffdc"]
+
+
+def test_a_start_mark_is_the_row_of_an_interrupted_call() -> None:
+    facts = started_facts(
+        "0199-2",
+        "completion",
+        "openai",
+        "gpt-4o",
+        "https://api.openai.com",
+        "/chat/completions",
+        5.5,
+        1,
+        NOBODY,
+    )
+    row = named(interrupted(json.loads(encode_facts(facts)[0])))
+    assert (row["id"], row["status"], row["spend"]) == ("0199-2", "interrupted", None)
+    assert (row["model_group"], row["attempt"], row["start_time"]) == ("gpt-4o", 1, 5_500_000)
+    assert row["unpriced_reason"] == INTERRUPTED_REASON
+
+
+def test_a_call_whose_facts_make_no_row_is_kept_with_the_reason() -> None:
+    store = Store(Settings(database_url="sqlite://"))
+    store.append_call(replace(CALL, started_at=math.nan))
+    store.append_call(replace(CALL, call_id="0199-9"))
+    assert store.flush(20) == 0
+    with store.engine.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT id, provider, spend, unpriced_reason FROM spend_logs ORDER BY id"
+        ).all()
+    store.close()
+    assert found == [
+        ("0199-1", "openai", None, "its facts cannot be stored: ValueError"),
+        ("0199-9", "openai", 1_234_567, None),
+    ]
