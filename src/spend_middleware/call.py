@@ -156,12 +156,16 @@ class Usage:
             if value:
                 out[name] = value
         if self.units:
-            out["units"] = {str(k): v if isinstance(v, int) else str(v) for k, v in self.units.items()}
+            out["units"] = self.units_as_json()
         if self.traits:
             out["traits"] = dict(self.traits)
         if self.passes:
             out["passes"] = [[model, usage.as_dict()] for model, usage in self.passes]
         return out
+
+    def units_as_json(self) -> dict[str, int | str]:
+        """Return the quantities as JSON-able values; a fraction is a text."""
+        return {str(k): v if isinstance(v, int) else str(v) for k, v in self.units.items()}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Usage:

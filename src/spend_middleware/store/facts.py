@@ -18,6 +18,7 @@ from pydantic_core import from_json, to_json
 from spend_middleware.call import (
     Attribution,
     Call,
+    Cost,
     PricingStatus,
     Status,
     Usage,
@@ -52,8 +53,8 @@ LIMIT = (1 << 63) - 1
 _COUNT_NAMES = tuple(name for name in Usage.__slots__ if name not in ("units", "traits", "passes"))
 _call = attrgetter(
     *("call_id", "response_id", "operation", "provider", "response_model", "request_model", "api_base"),
-    *("endpoint", "started_at", "ended_at", "first_token_at", "status", "status_code", "error_type"),
-    *("attempt", "stream", "finish_reason", "service_tier", "usage_source", "usage_note"),
+    *("endpoint", "started_at", "ended_at", "first_token_at", "status._value_", "status_code", "error_type"),
+    *("attempt", "stream", "finish_reason", "service_tier", "usage_source._value_", "usage_note"),
 )
 _owner = attrgetter(
     *("key_hash", "key_alias", "user_id", "team_id", "organization_id", "end_user", "tags", "metadata"),
@@ -66,7 +67,26 @@ def facts_of(call: Call) -> Facts:
     """Return the facts of a finished call."""
     usage = call.usage
     passes = [(model, usage.as_dict()) for model, usage in usage.passes] if usage.passes else ()
-    return FORM, _call(call), _owner(call.attribution), _counts(usage), passes, call.raw_usage, call.cost
+    counts = _counts(usage)
+    if usage.units:
+        counts = (*counts[:-2], usage.units_as_json(), counts[-1])
+    return FORM, _call(call), _owner(call.attribution), counts, passes, call.raw_usage, _cost(call.cost)
+
+
+def _cost(cost: Cost) -> tuple[Any, ...]:
+    """Return a cost as texts: a JSON encoder takes many times as long over a `Decimal` itself."""
+    amount, status, charges, reason, price_key, price_version, list_amount, reported = cost
+    text = None if amount is None else str(amount)
+    return (
+        text,
+        status._value_,
+        [(meter, str(quantity), str(price), str(line)) for meter, quantity, price, line in charges],
+        reason,
+        price_key,
+        price_version,
+        text if list_amount is amount else str(list_amount) if list_amount is not None else None,
+        None if reported is None else str(reported),
+    )
 
 
 def started_facts(
@@ -146,12 +166,12 @@ def row_in(stored: Sequence[Any]) -> Values:
         *(call_id, response_id or call_id, operation, provider),
         *((response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint),
         *(key or "", alias, user or "", team or "", organization or "", end_user or ""),
-        *(spend, _pico(reported), spend if list_amount is amount else _pico(list_amount)),
+        *(spend, _pico(reported), spend if list_amount == amount else _pico(list_amount)),
         *(tokens_in, tokens_out, min(tokens_in + tokens_out, LIMIT), read, written, reasoning),
         *(int(started_at * 1e6), int(ended_at * 1e6)),
         None if first_token_at is None else int(first_token_at * 1e6),
-        *(str(status), status_code, error_type, attempt, stream, finish_reason, service_tier),
-        *(str(usage_source), usage_note, str(pricing_status), reason, price_key, price_version),
+        *(status, status_code, error_type, attempt, stream, finish_reason, service_tier),
+        *(usage_source, usage_note, pricing_status, reason, price_key, price_version),
         *(_charges_text(charges), _usage_text(usage, counts, passes), _raw_text(raw)),
         _text(tags) if tags else "[]",
         _text({"spend_logs_metadata": metadata}) if metadata else "{}",
@@ -203,7 +223,7 @@ def _totals(counts: Sequence[Any], passes: Sequence[Any]) -> tuple[int, ...]:
 def _usage_text(usage: dict[str, Any], counts: Sequence[Any], passes: Sequence[Any]) -> str:
     units, traits = counts[-2:]
     if units:
-        usage["units"] = {str(k): v if isinstance(v, int) else str(v) for k, v in units.items()}
+        usage["units"] = units
     if traits:
         usage["traits"] = traits
     if passes:
@@ -228,10 +248,8 @@ def _text(value: Any) -> str:
     return to_json(value, inf_nan_mode="null", serialize_unknown=True).decode()
 
 
-def _pico(amount: Decimal | str | None) -> int | None:
-    if amount is None:
-        return None
-    return max(-LIMIT, min(to_pico(amount if isinstance(amount, Decimal) else Decimal(amount)), LIMIT))
+def _pico(amount: str | None) -> int | None:
+    return None if amount is None else max(-LIMIT, min(to_pico(Decimal(amount)), LIMIT))
 
 
 def usd_of(pico: int | None) -> Decimal | None:
