@@ -78,8 +78,8 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
     for name in CREDENTIAL_HEADERS:
         value = headers.get(name)
         if value:
-            if value.startswith("Bearer ") and value[7:].isalnum():
-                return value[7:]
+            if value[:7] == "Bearer " and value[7:].strip():
+                return value[7:].strip()
             signed = _SIGNED.match(value)
             secret = signed.group(1) if signed else _BEARER.sub("", value, count=1).strip()
             if secret:

@@ -220,6 +220,9 @@ UNPRICED = Cost(amount=None, status=PricingStatus.UNPRICED, reason="no usage was
 NO_COST = Cost(amount=Decimal(0), status=PricingStatus.FREE)
 
 
+NO_METADATA: Mapping[str, Any] = {}
+
+
 @dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Attribution:
     """Who a call is for: all strings are bounded and free of control characters, credentials are hashes.

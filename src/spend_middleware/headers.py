@@ -20,7 +20,9 @@ _HEADER_OF: dict[str, str | None] = {}
 
 def plain(amount: Decimal) -> str:
     """Return a USD amount as a plain decimal: no exponent, no trailing zeros, "0.0" for nothing."""
-    text = format(amount, "f")
+    text = str(amount)
+    if "E" in text:
+        text = format(amount, "f")
     if "." in text:
         text = text.rstrip("0")
         return text + "0" if text.endswith(".") else text
@@ -36,9 +38,11 @@ def cost_headers(call: Call) -> list[tuple[str, str]]:
     ]
     if cost.amount is None:
         return found
-    found.append(("x-litellm-response-cost", plain(cost.amount)))
-    if cost.list_amount is not None:
-        found.append(("x-litellm-response-cost-original", plain(cost.list_amount)))
+    text = plain(cost.amount)
+    found.append(("x-litellm-response-cost", text))
+    listed = cost.list_amount
+    if listed is not None:
+        found.append(("x-litellm-response-cost-original", text if listed is cost.amount else plain(listed)))
     found.extend(_parts(cost.charges))
     return found
 

@@ -168,7 +168,7 @@ def _call(
         operation=operation,
         request_model=reading.request_model or _text(content.get("model")) or route.model or "",
         response_model=reading.response_model or "",
-        api_base=base_of(exchange.url),
+        api_base=exchange.origin,
         endpoint=ENDPOINTS.get(operation, f"/{operation}"),
         started_at=exchange.started,
         ended_at=exchange.ended or exchange.started,
@@ -299,12 +299,6 @@ def call_id_of(exchange: Exchange, reading: Reading) -> str:
     digest = hashlib.sha256(reading.once_key.encode("utf-8", "replace")).digest()
     # Without a creation time the time part must not differ between polls either.
     return new_call_id(reading.created_at or 0.0, digest[:10])
-
-
-def base_of(url: str) -> str:
-    """Return scheme and host of a URL: no path, no query, no credentials."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}"
 
 
 def _text(value: object) -> str | None:

@@ -20,10 +20,10 @@ from spend_middleware.attribution import (
     of_credential,
     presented_key,
 )
-from spend_middleware.call import NOBODY, Attribution, Call, Status, UsageSource, new_call_id
+from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource, new_call_id
 from spend_middleware.headers import cost_headers
 from spend_middleware.interception.exchange import Answer, Exchange
-from spend_middleware.metering import ENDPOINTS, base_of, measure, price_again
+from spend_middleware.metering import ENDPOINTS, measure, price_again
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import Facts, started_facts
@@ -121,12 +121,13 @@ class Recorder:
         route: Any = exchange.route
         headers = exchange.request_headers
         content = _json_object(exchange.request_body) or exchange.request_form
-        exchange.max_body_bytes = self._settings.max_body_bytes
+        settings = self._settings
+        exchange.max_body_bytes = settings.max_body_bytes
         scope = current_scope.get()
         attribution = self._attribution(content, headers, route, scope)
         exchange.call_id = new_call_id(exchange.started)
         exchange.state = opened = Opened(
-            Sent(url=exchange.url, headers=headers, content=content),
+            Sent(url=exchange.address, headers=headers, content=content),
             attribution,
             scope,
             self._telemetry.context(),
@@ -142,7 +143,7 @@ class Recorder:
         if self._gate is not None:
             exchange.answer = self._gate(attribution, route, content or {})
             opened.refused = exchange.answer is not None
-        if self._settings.journal_marks and route.certain and not route.follow_up:
+        if settings.journal_marks and route.certain and not route.follow_up:
             self._mark(exchange, route, content or {}, opened)
 
     def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
@@ -245,27 +246,20 @@ class Recorder:
         trace_id = self._telemetry.trace_id() if around.trace_id is None else None
         if fields is request.NO_FIELDS and scope is None and trace_id is None:
             return NOBODY if secret is None else of_credential(secret)
-        found = merge(self._said(fields), around, max_tags=self._settings.max_tags)
-        changes: dict[str, Any] = {}
-        if secret is not None:
-            changes["key_hash"] = hash_key(secret)
-        if found.session_id is None and scope is not None:
-            changes["session_id"] = scope.request_id
-        if trace_id is not None:
-            changes["trace_id"] = trace_id
-        return hide_end_user(dataclasses.replace(found, **changes) if changes else found, self._settings)
-
-    def _said(self, fields: request.CallFields) -> Attribution:
-        if fields is request.NO_FIELDS:
-            return NOBODY
         settings = self._settings
-        return Attribution(
+        session_id = clean_name(fields.session_id) if fields.session_id is not None else None
+        if session_id is None and scope is not None:
+            session_id = around.session_id or scope.request_id
+        said = Attribution(
             tags=clean_tags(fields.tags, settings.max_tags, settings.max_tag_length) if fields.tags else (),
-            end_user=clean_name(fields.end_user),
-            session_id=clean_name(fields.session_id),
-            agent_id=clean_name(fields.agent_id),
-            metadata=clean_metadata(fields.metadata) if fields.metadata else {},
+            end_user=clean_name(fields.end_user) if fields.end_user is not None else None,
+            key_hash=None if secret is None else hash_key(secret),
+            session_id=session_id,
+            trace_id=trace_id,
+            agent_id=clean_name(fields.agent_id) if fields.agent_id is not None else None,
+            metadata=clean_metadata(fields.metadata) if fields.metadata else NO_METADATA,
         )
+        return hide_end_user(merge(said, around, max_tags=settings.max_tags), settings)
 
     def _rewrite(self, exchange: Exchange, content: Mapping[str, Any], route: Route) -> None:
         headers = exchange.request_headers
@@ -285,7 +279,7 @@ class Recorder:
             route.operation,
             route.provider,
             model if isinstance(model, str) else route.model or "",
-            base_of(exchange.url),
+            exchange.origin,
             ENDPOINTS.get(route.operation, f"/{route.operation}"),
             exchange.started,
             opened.attempt,
@@ -316,5 +310,5 @@ def _json_object(body: bytes | None) -> Mapping[str, Any] | None:
 
 
 def _attempt(headers: Mapping[str, str]) -> int:
-    count = headers.get("x-stainless-retry-count", "")
-    return int(count) if count.isdecimal() and len(count) < 4 else 0
+    count = headers.get("x-stainless-retry-count", "0")
+    return int(count) if count != "0" and count.isdecimal() and len(count) < 4 else 0

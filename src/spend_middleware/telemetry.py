@@ -105,7 +105,10 @@ class Telemetry:
 
     def trace_id(self) -> str | None:
         """Return the hex id of the trace that is active now."""
-        active = trace.get_current_span().get_span_context()
+        context = otel_context.get_current()
+        if not context:
+            return None
+        active = trace.get_current_span(context).get_span_context()
         return f"{active.trace_id:032x}" if active.is_valid else None
 
     def record(self, call: Call, context: Any = None) -> None:

@@ -49,21 +49,19 @@ class RawHeads:
 class Address:
     """A URL of yarl, as httpx has it."""
 
-    __slots__ = ("host", "port", "raw_path", "yarl")
+    __slots__ = ("netloc", "raw_path", "scheme", "yarl")
 
     def __init__(self, url: Any) -> None:
         self.yarl = url
-        self.host: str = url.host or ""
-        self.port: int | None = None if url.is_default_port() else url.port
+        self.scheme: str = url.scheme
+        host = url.host or ""
+        port = "" if url.is_default_port() or url.port is None else f":{url.port}"
+        # As httpx gives it: an IPv6 address in brackets, the port where it is not the scheme's own.
+        self.netloc = (f"[{host}]{port}" if ":" in host else f"{host}{port}").encode()
         self.raw_path: bytes = url.raw_path.encode()
 
     def __str__(self) -> str:
         return str(self.yarl)
-
-    @property
-    def authority(self) -> str:
-        """The host, with the port if it is not the scheme's own."""
-        return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
 class Asked:
@@ -110,7 +108,7 @@ class Asked:
         address = Address(url)
         found = cls(method.upper(), address, stream=_Fields(options.get("data")))
         found._source = session, options
-        if (mark := mark_of_host(address.authority)) is not None:
+        if (mark := mark_of_host(address.netloc)) is not None:
             found.extensions = {MARK: mark}
         return found
 

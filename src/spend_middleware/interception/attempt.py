@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
-from spend_middleware.guard import Guard
+from spend_middleware.guard import Guard, note_fault
 from spend_middleware.interception.exchange import Answer, Exchange, Observer, Outcome
 from spend_middleware.interception.heads import append, decode_headers
 from spend_middleware.interception.outgoing import exchange_of, rewritten
@@ -21,24 +21,21 @@ MARK = "spend"
 WHOLE = ("application/json", "text/plain")
 """Content types of answers that nobody reads piece by piece."""
 
-_recognising = Guard("recognising a request")
-_opening = Guard("reading a request")
 _answering = Guard("reading an answer")
-_finishing = Guard("recording a call")
 
 
 class Mark(list[Observer]):
     """The observers that see a request already; it goes down to transports, and along redirects."""
 
-    host = ""
-    """Where the request goes."""
+    host = b""
+    """Where the request goes, with the port if it is not the scheme's own."""
 
 
 _within: ContextVar[Mark | None] = ContextVar("spend_middleware_within", default=None)
 """The mark of the request that this context is sending: one request object may be sent twice at once."""
 
 
-def mark_of_host(host: str) -> Mark | None:
+def mark_of_host(host: bytes) -> Mark | None:
     """Return the mark of the request that this context is sending, if it goes to this host.
 
     For a client that carries the requests of another one, and is told nothing of their `extensions`.
@@ -58,9 +55,11 @@ class Attempt:
 
     def finish(self, outcome: Outcome, error: BaseException | None = None) -> Sequence[tuple[str, str]]:
         """Close the exchange and have it recorded, once; return the headers for the caller's answer."""
-        with _finishing:
+        try:
             if self.exchange.close(outcome, None if error is None else type(error).__name__):
                 return self.observer.finished(self.exchange)
+        except Exception as fault:
+            note_fault("recording a call", fault)
         return ()
 
     def cut(self, error: BaseException) -> None:
@@ -89,18 +88,19 @@ class Wire:
         outer: What was being sent around it, if anything.
     """
 
-    __slots__ = ("attempts", "library", "outer", "request")
+    __slots__ = ("attempts", "library", "outer", "request", "told")
 
     def __init__(self, library: Library, request: Any, attempts: list[Attempt], outer: Mark | None) -> None:
         self.library = library
         self.request = request
         self.attempts = attempts
         self.outer = outer
+        self.told: dict[str, str] | None = None
 
     @property
     def limit(self) -> int:
         """How many bytes of a body may be read ahead."""
-        return max(attempt.exchange.max_body_bytes for attempt in self.attempts)
+        return max([attempt.exchange.max_body_bytes for attempt in self.attempts])
 
     def made(self) -> Any:
         """Return a response made by us in place of the provider's, if an observer asks for one."""
@@ -129,10 +129,12 @@ class Wire:
     def answered(self, response: Response) -> None:
         """Take the head of the answer."""
         _within.set(self.outer)
-        with _answering:
+        try:
             headers = decode_headers(response.headers)
             for attempt in self.attempts:
                 attempt.exchange.begin(response.status_code, headers)
+        except Exception as fault:
+            note_fault("reading an answer", fault)
 
     def cut(self, error: BaseException) -> None:
         """The body broke off while the client read it."""
@@ -145,8 +147,9 @@ class Wire:
 
     def _record(self, response: Response, content: bytes) -> None:
         for attempt in self.attempts:
-            attempt.exchange.take(content)
-            append(response, attempt.finish(Outcome.COMPLETE))
+            exchange = attempt.exchange
+            exchange.take(content)
+            self._tell(response, exchange, attempt.finish(Outcome.COMPLETE))
 
     def tee(self, response: Response, tee: Callable[[Any, Attempt], Any]) -> None:
         """Watch a body that the caller will read; one that was read already is recorded at once."""
@@ -157,7 +160,7 @@ class Wire:
         for attempt in self.attempts:
             attempt.exchange.streamed = True
             with _answering:
-                append(response, attempt.observer.answered(attempt.exchange))
+                self._tell(response, attempt.exchange, attempt.observer.answered(attempt.exchange))
             response.stream = tee(response.stream, attempt)
 
     def reads_ahead(self, response: Response) -> bool:
@@ -181,8 +184,15 @@ class Wire:
             return
         outcome = Outcome.COMPLETE if read.error is None else Outcome.BROKEN
         for attempt in self.attempts:
-            attempt.exchange.adopt(read.chunks)
-            append(response, attempt.finish(outcome, read.error))
+            exchange = attempt.exchange
+            exchange.adopt(read.chunks)
+            self._tell(response, exchange, attempt.finish(outcome, read.error))
+
+    def _tell(self, response: Response, exchange: Exchange, added: Sequence[tuple[str, str]]) -> None:
+        """Add an observer's headers to the answer; those of an observer before it stay."""
+        append(response, added, {**exchange.headers, **self.told} if self.told else exchange.headers)
+        if len(self.attempts) > 1:
+            self.told = {**(self.told or {}), **dict(added)}
 
 
 def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> Wire | None:
@@ -195,26 +205,28 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     outer = _within.get()
     mark = outer if outer is not None and request.extensions.get(MARK) is outer else None
     attempts: list[Attempt] = []
-    host = ""
+    netloc = b""
     for observer in observers:
         if mark is not None and any(seen is observer for seen in mark):
             continue
-        with _recognising:
+        try:
             url = request.url
-            path = url.raw_path.partition(b"?")[0].decode("latin-1")
             # With the port: it tells Ollama from others, and the user's own rows may name it.
-            host = url.host if url.port is None else f"{url.host}:{url.port}"
+            netloc = url.netloc
+            host = netloc.decode("latin-1")
+            path = url.raw_path.partition(b"?")[0].decode("latin-1")
             route = observer.recognise(request.method, host, path)
             if route is not None:
-                with _opening:
-                    exchange = exchange_of(route, request)
-                    observer.opened(exchange)
-                    request = rewritten(request, exchange, library)
-                    attempts.append(Attempt(observer, exchange))
+                exchange = exchange_of(route, request, f"{url.scheme}://{host}")
+                observer.opened(exchange)
+                request = rewritten(request, exchange, library)
+                attempts.append(Attempt(observer, exchange))
+        except Exception as fault:
+            note_fault("reading a request", fault)
     if not attempts:
         return None
-    mark = Mark([*(mark or ()), *(attempt.observer for attempt in attempts)])
-    mark.host = host
+    mark = Mark([*(mark or ()), *[attempt.observer for attempt in attempts]])
+    mark.host = netloc
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}
     _within.set(mark)

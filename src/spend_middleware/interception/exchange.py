@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from spend_middleware.interception.body import Kept, decoded
@@ -41,74 +42,62 @@ class Exchange:
     Args:
         route: What the observer recognised.
         method: The HTTP method.
-        url: The whole URL; its query may hold a key.
+        address: The whole URL, or what `str` makes one of.
+        origin: Scheme, host and port of it.
         request_headers: The request's headers, by name in lower case.
         request_body: The body when it is JSON and was in memory already; None for uploads and streams.
     """
 
-    __slots__ = (
-        "_content",
-        "_whole",
-        "answer",
-        "call_id",
-        "drop_headers",
-        "ended",
-        "error",
-        "filter",
-        "first_byte",
-        "headers",
-        "kept",
-        "max_body_bytes",
-        "method",
-        "new_body",
-        "outcome",
-        "request_body",
-        "request_form",
-        "request_headers",
-        "route",
-        "started",
-        "state",
-        "status",
-        "streamed",
-        "url",
-    )
+    # What most exchanges never change stands on the class: making one then sets a few fields instead of two dozen.
+    _text: str | None = None
+    _content: bytes | None = None
+    _whole = True
+    request_form: Mapping[str, str] | None = None
+    """The short text fields of a multipart upload, such as "model"; its files are never looked at."""
+
+    # -- may be set by the observer in `opened`
+    call_id = ""
+    new_body: bytes | None = None
+    drop_headers: Sequence[str] = ()
+    answer: Answer | None = None
+    filter: Callable[[bytes], bytes] | None = None
+    """Applied to the chunks of a streamed answer before the caller gets them; b"" asks for what it holds back."""
+    max_body_bytes = MAX_BODY_BYTES
+    state: object = None
+
+    # -- set while the answer comes in
+    status: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    streamed = False
+    first_byte: float | None = None
+    ended: float | None = None
+    kept = _NOTHING
+    outcome: Outcome | None = None
+    error: str | None = None
 
     def __init__(
         self,
         route: object,
         method: str,
-        url: str,
+        address: object,
+        origin: str,
         request_headers: Mapping[str, str],
         request_body: bytes | None,
     ) -> None:
         self.route = route
         self.method = method
-        self.url = url
+        self.address = address
+        self.origin = origin
         self.request_headers = request_headers
         self.request_body = request_body
-        self.request_form: Mapping[str, str] | None = None
-        """The short text fields of a multipart upload, such as "model"; its files are never looked at."""
         self.started = time.time()
-        # -- may be set by the observer in `opened`
-        self.call_id = ""
-        self.new_body: bytes | None = None
-        self.drop_headers: Sequence[str] = ()
-        self.answer: Answer | None = None
-        self.filter: Callable[[bytes], bytes] | None = None
-        """Applied to the chunks of a streamed answer before the caller gets them; b"" asks for what it holds back."""
-        self.max_body_bytes = MAX_BODY_BYTES
-        self.state: object = None
-        # -- set while the answer comes in
-        self.status: int | None = None
-        self.headers: Mapping[str, str] = {}
-        self.streamed = False
-        self.first_byte: float | None = None
-        self.ended: float | None = None
-        self.kept = _NOTHING
-        self.outcome: Outcome | None = None
-        self.error: str | None = None
-        self._content: bytes | None = None
-        self._whole = True
+
+    @property
+    def url(self) -> str:
+        """The whole URL; its query may hold a key."""
+        if self._text is None:
+            self._text = str(self.address)
+        return self._text
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers of the answer."""

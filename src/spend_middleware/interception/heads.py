@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spend_middleware.guard import Guard
+from spend_middleware.guard import note_fault
 from spend_middleware.interception.shapes import Headers, Response
-
-_adding = Guard("adding headers to an answer")
 
 
 class _Names(dict[bytes, str]):
@@ -44,20 +42,26 @@ def decode_headers(headers: Headers) -> dict[str, str]:
     return found
 
 
-def append(response: Response, added: Sequence[tuple[str, str]]) -> None:
-    """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays."""
+def append(response: Response, added: Sequence[tuple[str, str]], present: Mapping[str, str]) -> None:
+    """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays.
+
+    Args:
+        response: The answer.
+        added: Names in lower case, and values.
+        present: The headers that the answer came with, by name in lower case.
+    """
     if not added:
         return
-    with _adding:
-        entries = _entries(response.headers)
-        present = {lower for _, lower, _ in entries}
-        inside = entries is getattr(response.headers, "_list", None)
+    try:
+        headers = response.headers
+        entries = _entries(headers)
+        if entries is getattr(headers, "_list", None):
+            new = [(name.encode(), value.encode("latin-1")) for name, value in added if name not in present]
+            entries.extend([(name, name, value) for name, value in new])
+            return
         for name, value in added:
-            raw = name.encode("latin-1")
-            if raw in present:
-                continue
-            if inside:
-                entries.append((raw, raw, value.encode("latin-1")))
-            else:
+            if name not in present:
                 # Setting a name that is not there appends it and leaves all others, also double ones, in place.
-                response.headers[name] = value
+                headers[name] = value
+    except Exception as fault:
+        note_fault("adding headers to an answer", fault)

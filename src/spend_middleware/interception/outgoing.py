@@ -11,12 +11,13 @@ from spend_middleware.interception.heads import decode_headers
 from spend_middleware.interception.shapes import Library
 
 
-def exchange_of(route: object, request: Any) -> Exchange:
+def exchange_of(route: object, request: Any, origin: str) -> Exchange:
     """Open an exchange with what of a request is in memory already; nothing else of it is touched."""
-    headers = decode_headers(request.headers)
     body = _body(request)
-    exchange = Exchange(route, request.method, str(request.url), headers, _json(body))
-    if exchange.request_body is None:
+    if body and body[:1] != b"{" and body.lstrip()[:1] not in (b"{", b"["):
+        body = None
+    exchange = Exchange(route, request.method, request.url, origin, decode_headers(request.headers), body)
+    if not body:
         exchange.request_form = _form(request)
     return exchange
 
@@ -29,10 +30,6 @@ def _body(request: Any) -> bytes | None:
         # RequestNotRead, of either library.
         return None
     return body
-
-
-def _json(body: bytes | None) -> bytes | None:
-    return body if body and (body[:1] == b"{" or body.lstrip()[:1] in (b"{", b"[")) else None
 
 
 def _form(request: Any) -> Mapping[str, str] | None:

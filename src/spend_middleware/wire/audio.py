@@ -143,7 +143,7 @@ def _speech_model(route: Route, sent: Sent) -> str | None:
 
 def _in_query(sent: Sent, name: str) -> str | None:
     try:
-        found = parse_qs(urlsplit(sent.url).query[:8192]).get(name)
+        found = parse_qs(urlsplit(str(sent.url)).query[:8192]).get(name)
     except ValueError:
         return None
     return string(found[0]) if found else None

@@ -50,9 +50,15 @@ class Route:
 
 @dataclass(slots=True, kw_only=True)  # not frozen: see `call.Usage`
 class Sent:
-    """The request of one call, as it left: headers in lower case; `content` is the parsed JSON body, if it was one."""
+    """The request of one call, as it left.
 
-    url: str = ""
+    Args:
+        url: The whole URL, or what `str` makes one of.
+        headers: By name in lower case.
+        content: The parsed JSON body, if it was one.
+    """
+
+    url: object = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     content: Mapping[str, Any] | None = None
 

@@ -15,6 +15,7 @@ from spend_middleware.wire.values import mapping
 
 _OURS_IN_METADATA = ("tags", "spend_logs_metadata")
 _OURS_IN_BODY = ("litellm_metadata", "litellm_session_id", "litellm_trace_id", "litellm_call_id")
+_USER_ALONE = frozenset(("user",))
 _FIELDS = frozenset(("metadata", "user", "safety_identifier", "tags", *_OURS_IN_BODY))
 _SESSION_HEADERS = ("x-litellm-trace-id", "x-litellm-session-id")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,200}")
@@ -60,8 +61,12 @@ def fields_of(
     """
     body = content or {}
     named = "\n".join(headers)
-    if "x-litellm-" not in named and "-session-id" not in named and _FIELDS.isdisjoint(body):
-        return NO_FIELDS
+    if "x-litellm-" not in named and "-session-id" not in named:
+        said = _FIELDS.intersection(body)
+        if not said:
+            return NO_FIELDS
+        if said == _USER_ALONE:
+            return CallFields(end_user=_first_name(body["user"]))
     metadata = _object_in(body.get("metadata"))
     theirs = _object_in(body.get("litellm_metadata"))
     return CallFields(
@@ -114,6 +119,11 @@ def _end_user(
         metadata.get("user_id"),
         body.get("safety_identifier"),
     )
+    return _first_name(*candidates)
+
+
+def _first_name(*candidates: Any) -> Any:
+    """Return the first value that is a text or a number, and so can name somebody."""
     for value in candidates:
         if isinstance(value, str) and value.strip():
             return value
@@ -158,9 +168,9 @@ def headers_to_drop(headers: Mapping[str, str], route: Route) -> tuple[str, ...]
 
     A header that the request's signature covers stays, because without it the signature is wrong.
     """
-    names = [name for name in headers if name.startswith("x-litellm-")]
-    if not names or "litellm" in route.accepts:
+    if "x-litellm-" not in "\n".join(headers) or "litellm" in route.accepts:
         return ()
+    names = [name for name in headers if name.startswith("x-litellm-")]
     signed = _SIGNED_HEADERS.search(headers.get("authorization", ""))
     kept = signed[1].lower().split(";") if signed else ()
     return tuple(name for name in names if name not in kept)
@@ -177,7 +187,10 @@ def without_our_fields(
         headers: The request's headers; a body under an AWS signature cannot be changed.
     """
     accepts = route.accepts
-    if "litellm" in accepts or _is_signed(headers):
+    ours_in_it = _FIELDS.intersection(content)
+    if not ours_in_it or "litellm" in accepts or _is_signed(headers):
+        return None
+    if ours_in_it == _USER_ALONE and "user" in accepts:
         return None
     user_leaves = "user" in content and "user" not in accepts
     ours = [name for name in _OURS_IN_BODY if name in content]

@@ -61,7 +61,7 @@ def read_fal(route: Route, sent: Sent, received: Received) -> Reading:
     """Read fal's answers: pictures or a video at once, or the place in a queue and the result of it later."""
     content, asked = mapping(parsed(received.body)), sent.content or {}
     identity = content.get("request_id") or (
-        sent.url.partition("?")[0].rpartition("/")[2] if route.follow_up else None
+        str(sent.url).partition("?")[0].rpartition("/")[2] if route.follow_up else None
     )
     reading = Reading(request_model=route.model, response_id=string(identity))
     made = len(listing(content.get("images"))) or int(isinstance(content.get("image"), dict))

@@ -61,7 +61,7 @@ def read_videos(route: Route, sent: Sent, received: Received) -> Reading:
 
 
 def _in_path(sent: Sent) -> str | None:
-    return sent.url.partition("?")[0].rstrip("/").rpartition("/")[2] or None
+    return str(sent.url).partition("?")[0].rstrip("/").rpartition("/")[2] or None
 
 
 def _video_usage(asked: Mapping[str, Any], content: Mapping[str, Any]) -> Usage:
