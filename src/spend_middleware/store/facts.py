@@ -51,26 +51,40 @@ MAX_RAW_USAGE = 4096
 LIMIT = (1 << 63) - 1
 
 _COUNT_NAMES = tuple(name for name in Usage.__slots__ if name not in ("units", "traits", "passes"))
-_call = attrgetter(
-    *("call_id", "response_id", "operation", "provider", "response_model", "request_model", "api_base"),
-    *("endpoint", "started_at", "ended_at", "first_token_at", "status._value_", "status_code", "error_type"),
-    *("attempt", "stream", "finish_reason", "service_tier", "usage_source._value_", "usage_note"),
-)
-_owner = attrgetter(
-    *("key_hash", "key_alias", "user_id", "team_id", "organization_id", "end_user", "tags", "metadata"),
-    *("session_id", "trace_id", "agent_id", "ip_address", "user_agent"),
-)
-_counts = attrgetter(*_COUNT_NAMES, "units", "traits")
 
 
 def facts_of(call: Call) -> Facts:
     """Return the facts of a finished call."""
     usage = call.usage
-    passes = [(model, usage.as_dict()) for model, usage in usage.passes] if usage.passes else ()
-    counts = _counts(usage)
-    if usage.units:
-        counts = (*counts[:-2], usage.units_as_json(), counts[-1])
-    return FORM, _call(call), _owner(call.attribution), counts, passes, call.raw_usage, _cost(call.cost)
+    return (
+        FORM,
+        # Spelled out: two attributes a line take a third of the time of an `attrgetter`.
+        (
+            call.call_id, call.response_id, call.operation, call.provider, call.response_model,
+            call.request_model, call.api_base, call.endpoint, call.started_at, call.ended_at,
+            call.first_token_at, call.status._value_, call.status_code, call.error_type, call.attempt,
+            call.stream, call.finish_reason, call.service_tier, call.usage_source._value_, call.usage_note,
+        ),
+        _owner(call.attribution),
+        _counts(usage),
+        [(model, further.as_dict()) for model, further in usage.passes] if usage.passes else (),
+        call.raw_usage,
+        _cost(call.cost),
+    )  # fmt: skip
+
+
+_all_counts = attrgetter(*_COUNT_NAMES)
+
+
+def _counts(usage: Usage) -> tuple[Any, ...]:
+    return *_all_counts(usage), usage.units_as_json() if usage.units else None, usage.traits or None
+
+
+def _owner(of: Attribution) -> tuple[Any, ...]:
+    return (
+        of.key_hash, of.key_alias, of.user_id, of.team_id, of.organization_id, of.end_user, of.tags,
+        of.metadata, of.session_id, of.trace_id, of.agent_id, of.ip_address, of.user_agent,
+    )  # fmt: skip
 
 
 def _cost(cost: Cost) -> tuple[Any, ...]:

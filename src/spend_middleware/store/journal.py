@@ -20,7 +20,6 @@ from spend_middleware.store.records import (
     UNMARK,
     Damage,
     Values,
-    framed,
     read_frames,
 )
 from spend_middleware.store.segments import SEGMENT_BYTES, Segment, folder_bytes
@@ -125,7 +124,7 @@ class Journal(OwnFiles):
         segment: Segment | None = None
         if self.folder is not None:
             try:
-                segment = self._write(framed(kind, body))
+                segment = self._write(kind, body)
             except OSError as error:
                 self._could_not_write(error)
             else:
@@ -254,7 +253,7 @@ class Journal(OwnFiles):
         with self.lock:
             for call_id, (kind, body) in latest.items():
                 if self._open.get(call_id) is segment:
-                    self._pin(kind, call_id, self._write(framed(kind, body)))
+                    self._pin(kind, call_id, self._write(kind, body))
             self._drop_done()
 
     # -- what is in it

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic_core import to_json
 
-from spend_middleware.store.records import COLUMNS, HEADER, framed
+from spend_middleware.store.records import COLUMNS, HEADER, OVERHEAD, framed
 from spend_middleware.store.segments import SEGMENT_BYTES, Owner, Segment, claim
 
 _HEADER = framed(HEADER, to_json(COLUMNS))
@@ -65,8 +65,29 @@ class OwnFiles:
         if self._owner is not None:
             self._owner.release()
 
-    def _write(self, frame: bytes) -> Segment:
-        size = len(frame)
+    def _write(self, kind: bytes, body: bytes) -> Segment:
+        """Append one record, and return the segment that holds it.
+
+        Raises:
+            OSError: It could not be written whole; then nothing of it was.
+        """
+        size = len(body) + OVERHEAD
+        segment = self._current
+        if (
+            segment is None
+            or not 0 < segment.size <= self._segment_bytes - size
+            or self._bytes + size > self._max_bytes - self._others
+        ):
+            segment = self._room_for(size)
+        self._write_bytes(segment, framed(kind, body))
+        if self._sync == "always":
+            _force(segment.fd)
+        else:
+            self._unsynced = True
+        return segment
+
+    def _room_for(self, size: int) -> Segment:
+        """Return a segment that has room for a record, with its header in it."""
         segment = self._current
         if segment is None or segment.size + size > self._segment_bytes:
             segment = self._next_segment()
@@ -74,11 +95,6 @@ class OwnFiles:
             raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
         if segment.size == 0:
             self._write_bytes(segment, _HEADER)
-        self._write_bytes(segment, frame)
-        if self._sync == "always":
-            _force(segment.fd)
-        else:
-            self._unsynced = True
         return segment
 
     def _write_bytes(self, segment: Segment, record: bytes) -> None:

@@ -85,6 +85,7 @@ class Writer:
         self._hurry = 0
         self.failing = False
         self._prepared = False
+        self._at_work = False
 
     # -- called from any thread
 
@@ -97,12 +98,17 @@ class Writer:
             self._thread = threading.Thread(
                 target=self._run, args=(os.getpid(),), name="spend-writer", daemon=True
             )
-            self._thread.start()
+            self._at_work = True
+            try:
+                self._thread.start()
+            except BaseException:
+                self._at_work = False
+                raise
 
     @property
     def running(self) -> bool:
-        """True while the thread runs."""
-        return self.alive and not self._stop.is_set()
+        """True while the thread runs and has not been told to stop; a look at one flag, as every call asks."""
+        return self._at_work
 
     @property
     def alive(self) -> bool:
@@ -142,6 +148,7 @@ class Writer:
     def stop(self, timeout: float) -> None:
         """End the thread; what it has not written stays in the journal."""
         thread = self._thread
+        self._at_work = False
         self._stop.set()
         self._wake.set()
         self._full.set()
@@ -166,6 +173,12 @@ class Writer:
     # -- the thread
 
     def _run(self, pid: int) -> None:
+        try:
+            self._work(pid)
+        finally:
+            self._at_work = False
+
+    def _work(self, pid: int) -> None:
         looked_at = synced_at = 0.0
         chores_at = time.monotonic()
         self._wake.set()
