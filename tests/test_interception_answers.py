@@ -76,7 +76,7 @@ async def test_a_whole_answer_carries_its_cost_and_all_its_own_headers(way: Way)
     (exchange,) = watcher.done
     assert (exchange.status, exchange.content(), exchange.outcome) == (200, b'{"usage":{}}', Outcome.COMPLETE)
     assert exchange.request_body == ASKED
-    assert exchange.headers["set-cookie"] == "a=1, b=2"
+    assert "set-cookie" not in exchange.headers
     assert response.elapsed.total_seconds() >= 0
     assert response.is_closed
 

@@ -250,6 +250,7 @@ async def test_a_long_json_body_is_not_read_ahead_beyond_the_limit(way: Way) -> 
         got = [chunk async for chunk in way.raw(response)]
     assert got == chunks
     (exchange,) = watcher.done
+    assert exchange.content() != b"".join(chunks)
     assert (exchange.outcome, exchange.whole) == (Outcome.COMPLETE, False)
 
 

@@ -50,7 +50,7 @@ def put(journal: Journal, kind: bytes = ROW, **columns: Any) -> bool:
     started = row(**columns)
     with journal.lock:
         if kind == MARK:
-            return journal.put(kind, started["id"], encode_facts(started_as(started["id"]))[0], None)
+            return journal.put(kind, started["id"], encode_facts(started_as(started["id"])), None)
         if kind == UNMARK:
             return journal.put(kind, started["id"], started["id"].encode(), None)
         body, values = encode_row(values_of(started))

@@ -341,9 +341,6 @@ class Tally:
             return tuple(self._calls)
 
 
-_VERSION_AND_VARIANT = 0x7000 << 64 | 0x8000 << 48
-_RANDOM_BITS = (1 << 80) - 1 & ~(0xF000 << 64) & ~(0xC000 << 48)
-
 # Ids are no secrets. The system's own source would let go of the interpreter lock on every call, and a busy writer
 # thread would take it. A forked process must not throw the same numbers.
 _dice = random.Random()  # noqa: S311
@@ -358,8 +355,10 @@ def new_call_id(at: float | None = None, entropy: bytes | None = None) -> str:
         at: Seconds since the epoch, UTC; the current time when None.
         entropy: Ten bytes that take the place of the random part, so that one object always gets one id.
     """
-    millis = int((time.time() if at is None else at) * 1000)
+    millis = int((time.time() if at is None else at) * 1000) & 0xFFFFFFFFFFFF
     noise = int.from_bytes(entropy) if entropy else _dice.getrandbits(80)
-    value = (millis & 0xFFFFFFFFFFFF) << 80 | noise & _RANDOM_BITS | _VERSION_AND_VARIANT
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    variant = 0x8000 | noise >> 48 & 0x3FFF
+    return (
+        f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7{noise >> 64 & 0xFFF:03x}"
+        f"-{variant:04x}-{noise & 0xFFFFFFFFFFFF:012x}"
+    )

@@ -135,18 +135,19 @@ def measure(
         attempt: 0 for a first try.
     """
     route: Any = exchange.route
+    body = exchange.content()
     received = Received(
         status=exchange.status or 0,
         headers=exchange.headers,
-        body=exchange.content(),
+        body=body,
         complete=exchange.outcome is Outcome.COMPLETE and exchange.whole,
     )
     reading = wire.read(route, sent, received)
     if not reading.billable or (route.follow_up and reading.once_key is None):
         return [], reading
     calls = [_call(exchange, route, sent, reading, book, attribution, attempt)]
-    calls.extend(_call(exchange, route, sent, more, book, attribution, attempt) for more in reading.more)
-
+    if reading.more:
+        calls += [_call(exchange, route, sent, more, book, attribution, attempt) for more in reading.more]
     return calls, reading
 
 
@@ -163,7 +164,7 @@ def _call(
     status = status_of(exchange, reading)
     operation = reading.operation or route.operation
     call = Call(
-        call_id=call_id_of(exchange, reading),
+        call_id=exchange.call_id if reading.once_key is None else call_id_of(exchange, reading),
         provider=reading.provider or route.provider,
         operation=operation,
         request_model=reading.request_model or _text(content.get("model")) or route.model or "",
@@ -194,6 +195,15 @@ def _call(
 def _usage(route: Route, reading: Reading) -> Usage:
     """Return the usage with all that its price depends on, so that the stored row can be priced again alone."""
     usage = reading.usage or NO_USAGE
+    if not (
+        route.region
+        or route.local
+        or route.gateway
+        or route.price_provider
+        or reading.price_provider
+        or reading.batch
+    ):
+        return usage
     listed = reading.price_provider or route.price_provider or ("any" if route.gateway else None)
     extra = {
         PRICE_PROVIDER: None if listed == (reading.provider or route.provider) else listed,
@@ -229,13 +239,12 @@ def _cost(call: Call, exchange: Exchange, reading: Reading, book: PriceBook) -> 
 def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> Cost:
     """Return what a call costs, from what the call itself says."""
     traits = call.usage.traits
+    answered, asked = call.response_model, call.request_model
     listed = traits.get(PRICE_PROVIDER) or PRICE_LISTS.get(call.provider, call.provider)
     cost = book.price(
         PriceQuery(
             provider="" if listed == "any" else listed,
-            models=tuple(
-                dict.fromkeys(model for model in (call.response_model, call.request_model) if model)
-            ),
+            models=(answered, asked) if answered and asked and answered != asked else (answered or asked,),
             usage=call.usage,
             operation=call.operation,
             at=call.ended_at,

@@ -101,6 +101,7 @@ class Recorder:
         self._telemetry = telemetry
         self._estimator = estimator
         self._gate = gate
+        self._hides_end_users = settings.disable_end_user_cost_tracking or settings.hash_end_users
         self._rules = table.rules_of(settings.providers)
         self._warned: set[tuple[str, str]] = set()
         self._told: set[str] = set()
@@ -124,20 +125,22 @@ class Recorder:
         settings = self._settings
         exchange.max_body_bytes = settings.max_body_bytes
         scope = current_scope.get()
-        attribution = self._attribution(content, headers, route, scope)
+        fields = request.fields_of(content, headers, route)
+        trace_id, context = self._telemetry.active()
+        attribution = self._attribution(fields, headers, scope, trace_id)
         exchange.call_id = new_call_id(exchange.started)
         exchange.state = opened = Opened(
             Sent(url=exchange.address, headers=headers, content=content),
             attribution,
             scope,
-            self._telemetry.context(),
+            context,
             _attempt(headers),
         )
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
             exchange.drop_headers = request.headers_to_drop(headers, route)
-        if route.certain and content is not None and exchange.request_body:
-            self._rewrite(exchange, content, route)
+            if fields is not request.NO_FIELDS or settings.include_stream_usage:
+                self._rewrite(exchange, content, route)
         if scope is not None:
             scope.open()
         if self._gate is not None:
@@ -166,7 +169,7 @@ class Recorder:
         for call in calls:
             if not self._estimated_later(call, reading, opened):
                 self.record(call, opened.scope, opened.context)
-        if not any(call.call_id == exchange.call_id for call in calls):
+        if exchange.call_id not in [call.call_id for call in calls]:
             self._ledger.unmark(exchange.call_id)
         return cost_headers(calls[0]) if calls and self._settings.response_headers else ()
 
@@ -238,12 +241,16 @@ class Recorder:
     # -- who asked
 
     def _attribution(
-        self, content: Mapping[str, Any] | None, headers: Mapping[str, str], route: Route, scope: Scope | None
+        self,
+        fields: request.CallFields,
+        headers: Mapping[str, str],
+        scope: Scope | None,
+        trace_id: str | None,
     ) -> Attribution:
-        fields = request.fields_of(content, headers, route)
         around = NOBODY if scope is None else scope.attribution
         secret = presented_key(headers) if around.key_hash is None else None
-        trace_id = self._telemetry.trace_id() if around.trace_id is None else None
+        if around.trace_id is not None:
+            trace_id = around.trace_id
         if fields is request.NO_FIELDS and scope is None and trace_id is None:
             return NOBODY if secret is None else of_credential(secret)
         settings = self._settings
@@ -259,9 +266,13 @@ class Recorder:
             agent_id=clean_name(fields.agent_id) if fields.agent_id is not None else None,
             metadata=clean_metadata(fields.metadata) if fields.metadata else NO_METADATA,
         )
-        return hide_end_user(merge(said, around, max_tags=settings.max_tags), settings)
+        if around is not NOBODY:
+            said = merge(said, around, max_tags=settings.max_tags)
+        return hide_end_user(said, settings) if self._hides_end_users else said
 
-    def _rewrite(self, exchange: Exchange, content: Mapping[str, Any], route: Route) -> None:
+    def _rewrite(self, exchange: Exchange, content: Mapping[str, Any] | None, route: Route) -> None:
+        if content is None or not exchange.request_body:
+            return
         headers = exchange.request_headers
         changed = request.without_our_fields(content, route, headers)
         if self._settings.include_stream_usage:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 import time
 import weakref
@@ -80,7 +79,7 @@ class Spend:
         self.store = Store(self.settings)
         self._book: PriceBook | None = None
         self._follower: Follower | None = None
-        self._following = 0
+        self._following = False
         self._warmed = False
         self._app: Any = None
         self._directory: Directory | None = None
@@ -105,6 +104,7 @@ class Spend:
     def after_fork(self) -> None:
         """Begin anew in a forked child, whose parent's threads may have held any lock."""
         self.fork_lock = threading.RLock()
+        self._following = False
         self.recorder.after_fork()
         self._estimator.after_fork()
 
@@ -126,18 +126,18 @@ class Spend:
             with self.fork_lock:
                 if self._book is None:
                     self._book = book_of(self.settings)
-        if self._following != os.getpid():
+        if not self._following:
             self._follow_map(self._book)
         return self._book
 
     def _follow_map(self, book: PriceBook) -> None:
         """Keep to the price map that the settings name, if any, in every process: a fork leaves threads behind."""
         with self.fork_lock:
-            if self._following != os.getpid():
+            if not self._following:
                 location = self.settings.model_cost_map_url
                 if location and not self.settings.local_model_cost_map:
                     self._follower = book.follow_map(location)
-                self._following = os.getpid()
+                self._following = True
 
     @property
     def directory(self) -> Directory:

@@ -51,7 +51,8 @@ class Exchange:
     # What most exchanges never change stands on the class: making one then sets a few fields instead of two dozen.
     _text: str | None = None
     _content: bytes | None = None
-    _whole = True
+    whole = True
+    """Whether `content`, once it was asked for, is all that came: nothing lost to the limit or a damaged encoding."""
     request_form: Mapping[str, str] | None = None
     """The short text fields of a multipart upload, such as "model"; its files are never looked at."""
 
@@ -128,7 +129,7 @@ class Exchange:
         if outcome is Outcome.ABORTED and error is None and b"[DONE]" in self.content()[-64:]:
             # The openai SDK closes a stream at its end marker, before the connection says that it has ended.
             # All of it is here, though the trailer of an encoding may not be.
-            outcome, self._whole = Outcome.COMPLETE, not self.kept.lost
+            outcome, self.whole = Outcome.COMPLETE, not self.kept.lost
         self.outcome = outcome
         self.error = error
         self.ended = time.time()
@@ -139,16 +140,10 @@ class Exchange:
         if self._content is None:
             encoding = self.headers.get("content-encoding")
             if encoding:
-                self._content, self._whole = decoded(self.kept, encoding, self.max_body_bytes)
+                self._content, self.whole = decoded(self.kept, encoding, self.max_body_bytes)
             else:
-                self._content, self._whole = self.kept.join(), not self.kept.lost
+                self._content, self.whole = self.kept.join(), not self.kept.lost
         return self._content
-
-    @property
-    def whole(self) -> bool:
-        """Whether `content` is all that came: nothing was lost to the limit or to a damaged encoding."""
-        self.content()
-        return self._whole
 
 
 class Observer(Protocol):

@@ -8,12 +8,56 @@ from typing import Any
 from spend_middleware.guard import note_fault
 from spend_middleware.interception.shapes import Headers, Response
 
+# What neither a wire format nor anything else here reads, though nearly every message carries it. A header that is not
+# known is always read.
+_UNREAD = frozenset(
+    {
+        *("accept", "accept-encoding", "accept-language", "accept-ranges", "cache-control", "connection"),
+        *(
+            "content-length",
+            "cookie",
+            "date",
+            "etag",
+            "expires",
+            "host",
+            "keep-alive",
+            "last-modified",
+            "pragma",
+        ),
+        *(
+            "server",
+            "set-cookie",
+            "strict-transport-security",
+            "transfer-encoding",
+            "user-agent",
+            "vary",
+            "via",
+        ),
+        *(
+            "alt-svc",
+            "cf-cache-status",
+            "cf-ray",
+            "nel",
+            "report-to",
+            "server-timing",
+            "x-content-type-options",
+        ),
+        *("x-frame-options", "x-xss-protection", "referrer-policy", "x-envoy-upstream-service-time"),
+        *("openai-organization", "openai-processing-ms", "openai-project", "openai-version"),
+        *("anthropic-organization-id", "anthropic-version", "anthropic-beta", "x-robots-tag"),
+    }
+)
+_UNREAD_STARTS = ("access-control-", "x-ratelimit-", "anthropic-ratelimit-", "x-stainless-")
+_READ_ALL_THE_SAME = "x-stainless-retry-count"
+
 
 class _Names(dict[bytes, str]):
-    """Header names as text; they are few, and a look-up is several times faster than decoding."""
+    """Header names as text, empty for those that nobody reads; a look-up is several times as quick as decoding."""
 
     def __missing__(self, name: bytes) -> str:
         text = name.decode("latin-1")
+        if text in _UNREAD or (text.startswith(_UNREAD_STARTS) and text != _READ_ALL_THE_SAME):
+            text = ""
         if len(self) < 1000:
             self[name] = text
         return text
@@ -34,11 +78,13 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
 
 
 def decode_headers(headers: Headers) -> dict[str, str]:
-    """Return headers by name in lower case; of one that stands there more than once, all values."""
+    """Return the headers that anybody here reads, by name in lower case; of one that stands there twice, all values."""
     found: dict[str, str] = {}
     for _, lower, value in _entries(headers):
-        name, text = _names[lower], value.decode("latin-1")
-        found[name] = f"{found[name]}, {text}" if name in found else text
+        name = _names[lower]
+        if name:
+            text = value.decode("latin-1")
+            found[name] = f"{found[name]}, {text}" if name in found else text
     return found
 
 

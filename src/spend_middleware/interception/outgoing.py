@@ -14,7 +14,7 @@ from spend_middleware.interception.shapes import Library
 def exchange_of(route: object, request: Any, origin: str) -> Exchange:
     """Open an exchange with what of a request is in memory already; nothing else of it is touched."""
     body = _body(request)
-    if body and body[:1] != b"{" and body.lstrip()[:1] not in (b"{", b"["):
+    if not body or (body[:1] != b"{" and body.lstrip()[:1] not in (b"{", b"[")):
         body = None
     exchange = Exchange(route, request.method, request.url, origin, decode_headers(request.headers), body)
     if not body:

@@ -21,6 +21,7 @@ from spend_middleware.pricing.rates import Rates, check_fields, is_price_field
 from spend_middleware.pricing.table import FOREVER, PriceTable
 from spend_middleware.pricing.tokens import token_charges
 
+_new: Any = tuple.__new__
 _MOST_CACHED = 8192
 _PRICED, _FREE_OF_CHARGE, _REPORTED = (
     PricingStatus.PRICED,
@@ -150,7 +151,9 @@ class PriceBook:
         status = PricingStatus.CUSTOM if own else _PRICED if listed or not lines else _FREE_OF_CHARGE
         if self._adjustments.any or query.reported_cost is not None:
             return self._finish(query, lines, status, key, listed)
-        return Cost(listed, status, tuple(lines), None, key, layers.version, listed)
+        # As a bare tuple is made into one: a third of the time of the class itself.
+        cost: Cost = _new(Cost, (listed, status, tuple(lines), None, key, layers.version, listed, None))
+        return cost
 
     def rates(self, provider: str | None, model: str, at: float) -> Mapping[str, Any] | None:
         """Return the price row of a model on a day in LiteLLM's fields; None when it is unknown."""

@@ -18,7 +18,6 @@ from pydantic_core import from_json, to_json
 from spend_middleware.call import (
     Attribution,
     Call,
-    Cost,
     PricingStatus,
     Status,
     Usage,
@@ -51,14 +50,18 @@ MAX_RAW_USAGE = 4096
 LIMIT = (1 << 63) - 1
 
 _COUNT_NAMES = tuple(name for name in Usage.__slots__ if name not in ("units", "traits", "passes"))
+_counts = attrgetter(*_COUNT_NAMES)
 
 
 def facts_of(call: Call) -> Facts:
     """Return the facts of a finished call."""
-    usage = call.usage
+    # Spelled out, because attributes one by one are read several times as quickly as by an `attrgetter`; and as texts,
+    # because a JSON encoder takes many times as long over a `Decimal` or a member of an enumeration.
+    usage, cost = call.usage, call.cost
+    amount, listed, reported = cost.amount, cost.list_amount, cost.reported_amount
+    text = None if amount is None else str(amount)
     return (
         FORM,
-        # Spelled out: two attributes a line take a third of the time of an `attrgetter`.
         (
             call.call_id, call.response_id, call.operation, call.provider, call.response_model,
             call.request_model, call.api_base, call.endpoint, call.started_at, call.ended_at,
@@ -66,18 +69,17 @@ def facts_of(call: Call) -> Facts:
             call.stream, call.finish_reason, call.service_tier, call.usage_source._value_, call.usage_note,
         ),
         _owner(call.attribution),
-        _counts(usage),
+        (*_counts(usage), usage.units_as_json() if usage.units else None, usage.traits or None),
         [(model, further.as_dict()) for model, further in usage.passes] if usage.passes else (),
         call.raw_usage,
-        _cost(call.cost),
+        (
+            text, cost.status._value_,
+            [(meter, str(quantity), str(price), str(line)) for meter, quantity, price, line in cost.charges],
+            cost.reason, cost.price_key, cost.price_version,
+            text if listed is amount else str(listed) if listed is not None else None,
+            None if reported is None else str(reported),
+        ),
     )  # fmt: skip
-
-
-_all_counts = attrgetter(*_COUNT_NAMES)
-
-
-def _counts(usage: Usage) -> tuple[Any, ...]:
-    return *_all_counts(usage), usage.units_as_json() if usage.units else None, usage.traits or None
 
 
 def _owner(of: Attribution) -> tuple[Any, ...]:
@@ -85,22 +87,6 @@ def _owner(of: Attribution) -> tuple[Any, ...]:
         of.key_hash, of.key_alias, of.user_id, of.team_id, of.organization_id, of.end_user, of.tags,
         of.metadata, of.session_id, of.trace_id, of.agent_id, of.ip_address, of.user_agent,
     )  # fmt: skip
-
-
-def _cost(cost: Cost) -> tuple[Any, ...]:
-    """Return a cost as texts: a JSON encoder takes many times as long over a `Decimal` itself."""
-    amount, status, charges, reason, price_key, price_version, list_amount, reported = cost
-    text = None if amount is None else str(amount)
-    return (
-        text,
-        status._value_,
-        [(meter, str(quantity), str(price), str(line)) for meter, quantity, price, line in charges],
-        reason,
-        price_key,
-        price_version,
-        text if list_amount is amount else str(list_amount) if list_amount is not None else None,
-        None if reported is None else str(reported),
-    )
 
 
 def started_facts(
@@ -121,19 +107,17 @@ def started_facts(
     )
 
 
-def encode_facts(facts: Facts) -> tuple[bytes, Facts]:
-    """Return facts as JSON, and the facts made storable: NUL and lone surrogates become U+FFFD."""
+def encode_facts(facts: Facts) -> bytes:
+    """Return facts as JSON, made storable: NUL and lone surrogates become U+FFFD."""
     try:
         body = to_json(facts, inf_nan_mode="null", serialize_unknown=True)
     except ValueError:  # a lone surrogate
-        facts = deep_storable(facts)
-        body = json.dumps(facts, default=str, separators=(",", ":")).encode()
+        body = json.dumps(deep_storable(facts), default=str, separators=(",", ":")).encode()
     if b"\\u0000" in body:
-        facts = deep_storable(facts)
-        body = to_json(facts, inf_nan_mode="null", serialize_unknown=True)
+        body = to_json(deep_storable(facts), inf_nan_mode="null", serialize_unknown=True)
     if len(body) > MAX_RAW_USAGE and len(facts) == PARTS and facts[5] and _raw_text(facts[5]) is None:
         return encode_facts((*facts[:5], None, facts[6]))
-    return body, facts
+    return body
 
 
 def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
@@ -193,22 +177,26 @@ def row_in(stored: Sequence[Any]) -> Values:
     )
 
 
-def salvaged(facts: Facts, error: Exception) -> Values:
-    """Return the row of a call whose facts cannot be told in columns: what it was, and why there is no more."""
-    call_id, _, operation, provider, response_model, request_model, api_base, endpoint = facts[1][:8]
-    return values_of(
-        {
-            "id": call_id,
-            "request_id": call_id,
-            "call_type": operation,
-            "provider": provider,
-            "model": response_model or request_model,
-            "model_group": request_model,
-            "api_base": api_base,
-            "endpoint": endpoint,
-            "unpriced_reason": f"its facts cannot be stored: {type(error).__name__}",
-        }
-    )
+def journaled_row(body: bytes) -> Values:
+    """Return the row of a call that this process journaled; of facts that make none, what it was and why."""
+    stored = from_json(body)
+    try:
+        return row_in(stored)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        call_id, _, operation, provider, response_model, request_model, api_base, endpoint = stored[1][:8]
+        return values_of(
+            {
+                "id": call_id,
+                "request_id": call_id,
+                "call_type": operation,
+                "provider": provider,
+                "model": response_model or request_model,
+                "model_group": request_model,
+                "api_base": api_base,
+                "endpoint": endpoint,
+                "unpriced_reason": f"its facts cannot be stored: {type(error).__name__}",
+            }
+        )
 
 
 _TOTALS = tuple(

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from spend_middleware.store.facts import PARTS, Facts, call_id_in, row_in, salvaged
+from spend_middleware.store.facts import call_id_in, journaled_row
 from spend_middleware.store.own_files import OwnFiles, Sync
 from spend_middleware.store.records import (
     MARK,
@@ -44,7 +44,7 @@ class Entry:
 
     Args:
         number: Its place among all rows of this process.
-        row: The row, or the facts that it is made of.
+        row: The row, or the facts that it is made of as they are journaled: few bytes, for as long as it waits.
         segment: Where it is journaled; None if it is in memory only.
         marked: The segment that holds its call's start mark or provisional row.
         at: When it was appended (monotonic seconds).
@@ -53,7 +53,7 @@ class Entry:
     __slots__ = ("at", "marked", "number", "row", "segment")
 
     def __init__(
-        self, number: int, row: Values | Facts, segment: Segment | None, marked: Segment | None, at: float
+        self, number: int, row: Values | bytes, segment: Segment | None, marked: Segment | None, at: float
     ) -> None:
         self.number = number
         self.row = row
@@ -65,12 +65,8 @@ class Entry:
     def values(self) -> Values:
         """The row; made of a call's facts by the writer, and once."""
         row = self.row
-        if len(row) == PARTS:
-            try:
-                row = row_in(row)
-            except Exception as error:
-                row = salvaged(row, error)
-            self.row = row
+        if isinstance(row, bytes):
+            row = self.row = journaled_row(row)
         return row
 
 
@@ -119,7 +115,7 @@ class Journal(OwnFiles):
 
     # -- appending; the caller holds the lock
 
-    def put(self, kind: bytes, call_id: str, body: bytes, row: Values | Facts | None) -> bool:
+    def put(self, kind: bytes, call_id: str, body: bytes, row: Values | bytes | None) -> bool:
         """Append one record and queue a finished row for the writer; False when it was refused."""
         segment: Segment | None = None
         if self.folder is not None:
@@ -157,7 +153,7 @@ class Journal(OwnFiles):
             segment.pins += 1  # what takes the mark back must not go before the mark
             marked.held.append(segment)
 
-    def _queue(self, call_id: str, row: Values | Facts, segment: Segment | None) -> bool:
+    def _queue(self, call_id: str, row: Values | bytes, segment: Segment | None) -> bool:
         marked = self._open.pop(call_id, None)
         if self._provisional:
             self._provisional.discard(call_id)

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from spend_middleware.store.facts import Facts
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.records import ROW, Values
 
@@ -37,7 +36,7 @@ class Item(NamedTuple):
     kind: bytes
     call_id: str
     body: bytes
-    row: Values | Facts | None
+    row: Values | bytes | None
 
 
 class Lane:
@@ -60,7 +59,7 @@ class Lane:
         self.degraded = False
         self.degradations = 0
 
-    def put(self, kind: bytes, call_id: str, body: bytes, row: Values | Facts | None) -> bool:
+    def put(self, kind: bytes, call_id: str, body: bytes, row: Values | bytes | None) -> bool:
         """Append one record; False when it was refused."""
         journal = self._journal
         lock = journal.lock

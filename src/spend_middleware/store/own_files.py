@@ -79,7 +79,7 @@ class OwnFiles:
             or self._bytes + size > self._max_bytes - self._others
         ):
             segment = self._room_for(size)
-        self._write_bytes(segment, framed(kind, body))
+        self._append(segment, framed(kind, body))
         if self._sync == "always":
             _force(segment.fd)
         else:
@@ -94,10 +94,10 @@ class OwnFiles:
         if self._bytes + size > self._max_bytes - self._others:
             raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
         if segment.size == 0:
-            self._write_bytes(segment, _HEADER)
+            self._append(segment, _HEADER)
         return segment
 
-    def _write_bytes(self, segment: Segment, record: bytes) -> None:
+    def _append(self, segment: Segment, record: bytes) -> None:
         size = len(record)
         try:
             if os.write(segment.fd, record) != size:

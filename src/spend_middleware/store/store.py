@@ -184,12 +184,12 @@ class Store:
     def append_call(self, call: Call, *, provisional: bool = False) -> None:
         """Take one finished call; as `append`, but its row is made by the writer, off the caller's path."""
         try:
-            body, facts = encode_facts(facts_of(call))
-            self._take(PROVISIONAL if provisional else ROW, call.call_id, body, facts)
+            body = encode_facts(facts_of(call))
+            self._take(PROVISIONAL if provisional else ROW, call.call_id, body, body)
         except Exception as error:
             self._not_taken(error)
 
-    def _take(self, kind: bytes, call_id: str, body: bytes, row: Values | Facts) -> None:
+    def _take(self, kind: bytes, call_id: str, body: bytes, row: Values | bytes) -> None:
         if not self._ready or self._pid != os.getpid():
             self._begin()
         if self._lane.put(kind, call_id, body, row):
@@ -214,7 +214,7 @@ class Store:
         try:
             if not self._ready or self._pid != os.getpid():
                 self._begin()
-            self._lane.put(MARK, call_id, encode_facts(facts)[0], None)
+            self._lane.put(MARK, call_id, encode_facts(facts), None)
         except Exception as error:
             logger.debug("A start mark was not written: %s", error)
 

@@ -13,7 +13,7 @@ from spend_middleware.wire.answers import asked_model, error_word, failure, tota
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.tokens import PLAIN_NAMES, token_usage
-from spend_middleware.wire.values import count, json_of, listing, mapping, parsed, string
+from spend_middleware.wire.values import count, json_of, listing, mapping, parsed, string, strings
 
 Counter = Callable[[Mapping[str, Any]], Usage]
 """Turns one usage object into counts, as one provider means them."""
@@ -58,11 +58,11 @@ def chat_reader(counter: Counter) -> Reader:
     """Return a reader of chat completions and completions, whole and streamed."""
 
     def read(route: Route, sent: Sent, received: Received) -> Reading:
-        failed = failure(route, sent, received)
-        if failed is not None:
+        if received.status >= 400 and (failed := failure(route, sent, received)) is not None:
             return failed
-        if sse.looks_like_events(received.headers.get("content-type", ""), received.body):
-            return _streamed(route, sent, received.body, counter)
+        body = received.body
+        if body[:1] != b"{" and sse.looks_like_events(received.headers.get("content-type", ""), body):
+            return _streamed(route, sent, body, counter)
         return _whole(route, sent, received, counter)
 
     return read
@@ -75,12 +75,13 @@ def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Re
         document = mapping(listing(document)[0]) if listing(document) else {}
     choices = document.get("choices")
     choice = choices[0] if choices and isinstance(choices, list) else None
+    model, identity, tier = strings(document, "model", "id", "service_tier")
     reading = Reading(
         request_model=asked_model(route, sent),
-        response_model=string(document.get("model")),
-        response_id=string(document.get("id")),
+        response_model=model,
+        response_id=identity,
         finish_reason=string(choice.get("finish_reason")) if isinstance(choice, dict) else None,
-        service_tier=string(document.get("service_tier")),
+        service_tier=tier,
     )
     _count(reading, route.provider, document.get("usage"), counter)
     if document.get("error"):

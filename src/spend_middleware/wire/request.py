@@ -28,7 +28,7 @@ _EVENT_END = re.compile(rb"\r?\n\r?\n")
 _NO_USAGE = re.compile(rb',\s*"usage":\s*null(?=\s*[,}])')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see `call.Usage`
 class CallFields:
     """What a request says of who it is for, as it was said: nothing is cleaned or bounded yet.
 
@@ -188,9 +188,9 @@ def without_our_fields(
     """
     accepts = route.accepts
     ours_in_it = _FIELDS.intersection(content)
-    if not ours_in_it or "litellm" in accepts or _is_signed(headers):
+    if not ours_in_it or (ours_in_it == _USER_ALONE and "user" in accepts):
         return None
-    if ours_in_it == _USER_ALONE and "user" in accepts:
+    if "litellm" in accepts or _is_signed(headers):
         return None
     user_leaves = "user" in content and "user" not in accepts
     ours = [name for name in _OURS_IN_BODY if name in content]

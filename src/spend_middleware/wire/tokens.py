@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.values import amount, count, mapping, units_of
+from spend_middleware.wire.values import LARGEST, amount, count, mapping, units_of
 
 # The same counts under the names that providers give them; the first that is there counts.
 _INPUT = ("prompt_tokens", "input_tokens")
@@ -30,6 +30,7 @@ _CACHED = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cac
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
 # Usage objects with no other names, which most are, need no search for the rarer ones.
 PLAIN_NAMES = frozenset(("total_tokens", *_INPUT, *_OUTPUT, *_INPUT_DETAILS, *_OUTPUT_DETAILS))
+_NO_SPLIT = frozenset(("total_tokens", *_INPUT, *_OUTPUT))
 _NO_DETAILS: Mapping[str, Any] = {}
 
 # xAI's server-side tools and ours. https://docs.x.ai/docs/guides/tools/overview
@@ -93,18 +94,21 @@ def token_usage(
         units: Quantities other than tokens that go with it.
         traits: What else decides the price.
     """
-    into = usage.get("prompt_tokens_details")
-    if not into or type(into) is not dict:
-        into = details_of(usage, _INPUT_DETAILS)
-    out = usage.get("completion_tokens_details")
-    if not out or type(out) is not dict:
-        out = details_of(usage, _OUTPUT_DETAILS)
-    cached = into.get("cached_tokens")
     plain = usage.keys() <= PLAIN_NAMES
+    # Most usage objects are of OpenAI's own words, and most of their details empty.
+    into, out = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    if into is None is out and usage.keys() <= _NO_SPLIT:
+        into = out = _NO_DETAILS
+    else:
+        if not into or type(into) is not dict:
+            into = details_of(usage, _INPUT_DETAILS)
+        if not out or type(out) is not dict:
+            out = details_of(usage, _OUTPUT_DETAILS)
+    cached = into.get("cached_tokens")
     if cached is None and not plain:
         cached = first_of(usage, _CACHED)
     tokens_in, tokens_out, total = _sums(usage)
-    if plain and not cached and _is_empty(into) and _is_empty(out):
+    if plain and not cached and not (into and _says_something(into)) and not (out and _says_something(out)):
         return Usage(
             input_tokens=tokens_in,
             output_tokens=tokens_out,
@@ -173,6 +177,10 @@ def _detailed(
 
 def _sums(usage: Mapping[str, Any]) -> tuple[int, int, int | None]:
     """Return what went in, what came out, and the provider's total, which may be all that there is."""
+    counts: Any = usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("total_tokens")
+    asked, made, total = counts
+    if type(asked) is type(made) is type(total) is int and min(counts) >= 0 and max(counts) <= LARGEST:
+        return asked, made, total
     asked = first_of(usage, _INPUT)
     tokens_out = count(first_of(usage, _OUTPUT))
     total = _total(usage)
@@ -182,9 +190,9 @@ def _sums(usage: Mapping[str, Any]) -> tuple[int, int, int | None]:
     return max((total or 0) - tokens_out, 0), tokens_out, total
 
 
-def _is_empty(details: Mapping[str, Any]) -> bool:
-    """Return whether details say nothing; a text count says that the provider splits its tokens."""
-    return not any(details.values()) and "text_tokens" not in details
+def _says_something(details: Mapping[str, Any]) -> bool:
+    """Return whether details are not all nothing; a text count says that the provider splits its tokens."""
+    return any(details.values()) or "text_tokens" in details
 
 
 def _optional(details: Mapping[str, Any], name: str) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-_LARGEST = (
+LARGEST = (
     10**15
 )  # beyond any count that a provider can mean; larger numbers would overflow a database integer
 _DECIMALS = 40
@@ -101,6 +101,11 @@ def string(value: Any) -> str | None:
     return value[:512] if isinstance(value, str) and value else None
 
 
+def strings(document: Mapping[str, Any], *names: str) -> list[str | None]:
+    """Return the values of some keys, each if it is a string that is not empty, cut at 512 characters."""
+    return [value[:512] if isinstance(value := document.get(name), str) and value else None for name in names]
+
+
 def amount(value: Any) -> Decimal | None:
     """Return a number, or a string that spells one, exactly; None for all else, negative and endless ones too."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
@@ -111,7 +116,7 @@ def amount(value: Any) -> Decimal | None:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except (InvalidOperation, ValueError):
         return None
-    if not number.is_finite() or not 0 <= number <= _LARGEST:
+    if not number.is_finite() or not 0 <= number <= LARGEST:
         return None
     # A quantity with more decimals than any meter has is noise, and slow to calculate with.
     return number if number.as_tuple().exponent >= -_DECIMALS else round(number, _DECIMALS)  # type: ignore[operator]
@@ -120,9 +125,9 @@ def amount(value: Any) -> Decimal | None:
 def count(value: Any) -> int:
     """Return a count: nothing, negative and nonsensical values are 0, a fraction is cut off."""
     if type(value) is int:
-        return value if 0 < value <= _LARGEST else 0
+        return value if 0 < value <= LARGEST else 0
     if type(value) is float:
-        return int(value) if math.isfinite(value) and 0 < value <= _LARGEST else 0
+        return int(value) if math.isfinite(value) and 0 < value <= LARGEST else 0
     number = amount(value)
     return int(number) if number is not None else 0
 
@@ -143,6 +148,6 @@ def traits_of(**traits: Any) -> dict[str, str]:
     for name, value in traits.items():
         if isinstance(value, str) and 0 < len(value) <= 64:
             out[name] = value
-        elif type(value) is int and 0 <= value <= _LARGEST:
+        elif type(value) is int and 0 <= value <= LARGEST:
             out[name] = str(value)
     return out
