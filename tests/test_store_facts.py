@@ -98,6 +98,9 @@ calls = st.builds(
         ).map(tuple),
         list_amount=amounts,
         reported_amount=amounts,
+        reason=st.none() | words,
+        price_key=st.none() | words,
+        price_version=st.none() | words,
     ),
 )
 

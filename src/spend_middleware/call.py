@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
+from itertools import compress
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 PICO = 12
@@ -19,12 +21,14 @@ PICO = 12
 # Wide enough for 9.2 million dollars at any price that a vendor has quoted, so that sums of parts stay exact.
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
-_PICO_DOLLAR = Decimal(1).scaleb(-PICO)
+_ONE = Decimal(1)
 
 
 def to_pico(amount: Decimal) -> int:
     """Return a USD amount as whole pico-dollars, rounded once, half to even."""
-    return int(EXACT.quantize(EXACT.scaleb(amount, PICO), Decimal(1)))
+    scaled = EXACT.scaleb(amount, PICO)
+    whole = int(scaled)
+    return whole if whole == scaled else int(EXACT.quantize(scaled, _ONE))
 
 
 def from_pico(pico: int) -> Decimal:
@@ -149,23 +153,21 @@ class Usage:
         return own + sum(usage.overall(name) for _, usage in self.passes) if self.passes else own
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the counts that are not empty, as JSON-able values, for storing."""
-        out: dict[str, Any] = {}
-        for name in _USAGE_COUNTS:
-            value = getattr(self, name)
-            if value:
-                out[name] = value
-        if self.units:
-            out["units"] = self.units_as_json()
-        if self.traits:
-            out["traits"] = dict(self.traits)
+        """Return what is not empty, as JSON-able values, for storing."""
+        out = self.counts()
         if self.passes:
             out["passes"] = [[model, usage.as_dict()] for model, usage in self.passes]
         return out
 
-    def units_as_json(self) -> dict[str, int | str]:
-        """Return the quantities as JSON-able values; a fraction is a text."""
-        return {str(k): v if isinstance(v, int) else str(v) for k, v in self.units.items()}
+    def counts(self) -> dict[str, Any]:
+        """Return what is not empty, but for further passes, as JSON-able values; a fraction is a text."""
+        values = _counts_of(self)
+        out: dict[str, Any] = dict(compress(zip(_USAGE_COUNTS, values, strict=True), values))
+        if self.units:
+            out["units"] = {str(k): v if isinstance(v, int) else str(v) for k, v in self.units.items()}
+        if self.traits:
+            out["traits"] = dict(self.traits)
+        return out
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Usage:
@@ -179,6 +181,7 @@ class Usage:
 _USAGE_COUNTS = tuple(
     f.name for f in dataclasses.fields(Usage) if f.name not in ("units", "traits", "passes")
 )
+_counts_of = attrgetter(*_USAGE_COUNTS)
 
 NO_USAGE = Usage()
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -49,9 +48,6 @@ MAX_RAW_USAGE = 4096
 
 LIMIT = (1 << 63) - 1
 
-_COUNT_NAMES = tuple(name for name in Usage.__slots__ if name not in ("units", "traits", "passes"))
-_counts = attrgetter(*_COUNT_NAMES)
-
 
 def facts_of(call: Call) -> Facts:
     """Return the facts of a finished call."""
@@ -69,7 +65,7 @@ def facts_of(call: Call) -> Facts:
             call.stream, call.finish_reason, call.service_tier, call.usage_source._value_, call.usage_note,
         ),
         _owner(call.attribution),
-        (*_counts(usage), usage.units_as_json() if usage.units else None, usage.traits or None),
+        usage.counts(),
         [(model, further.as_dict()) for model, further in usage.passes] if usage.passes else (),
         call.raw_usage,
         (
@@ -147,34 +143,35 @@ def row_in(stored: Sequence[Any]) -> Values:
     """
     if stored[0] != FORM or len(stored) != PARTS:
         raise ValueError(f"a call in form {FORM} was expected")
-    _, call, owner, counts, passes, raw, cost = stored
+    _, call, owner, usage, passes, raw, cost = stored
     (
-        call_id, response_id, operation, provider, response_model, request_model, api_base,
-        endpoint, started_at, ended_at, first_token_at, status, status_code, error_type,
-        attempt, stream, finish_reason, service_tier, usage_source, usage_note,
+        call_id, response_id, operation, provider, response_model, request_model, api_base, endpoint,
+        started_at, ended_at, first_token_at, status, status_code, error_type, attempt, stream,
+        finish_reason, service_tier, usage_source, usage_note,
     ) = call  # fmt: skip
     amount, pricing_status, charges, reason, price_key, price_version, list_amount, reported = cost
     key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
         owner
     )
     spend = _pico(amount)
-    usage = {name: count for name, count in zip(_COUNT_NAMES, counts, strict=False) if count}
-    tokens_in, tokens_out, read, written, reasoning = _totals(counts, passes)
+    tokens_in, tokens_out, read, written, reasoning = _totals(usage, passes)
+    if passes:
+        usage = {**usage, "passes": passes}
     return (
-        *(call_id, response_id or call_id, operation, provider),
-        *((response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint),
-        *(key or "", alias, user or "", team or "", organization or "", end_user or ""),
-        *(spend, _pico(reported), spend if list_amount == amount else _pico(list_amount)),
-        *(tokens_in, tokens_out, min(tokens_in + tokens_out, LIMIT), read, written, reasoning),
-        *(int(started_at * 1e6), int(ended_at * 1e6)),
+        call_id, response_id or call_id, operation, provider,
+        (response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint,
+        key or "", alias, user or "", team or "", organization or "", end_user or "",
+        spend, _pico(reported), spend if list_amount == amount else _pico(list_amount),
+        tokens_in, tokens_out, min(tokens_in + tokens_out, LIMIT), read, written, reasoning,
+        int(started_at * 1e6), int(ended_at * 1e6),
         None if first_token_at is None else int(first_token_at * 1e6),
-        *(status, status_code, error_type, attempt, stream, finish_reason, service_tier),
-        *(usage_source, usage_note, pricing_status, reason, price_key, price_version),
-        *(_charges_text(charges), _usage_text(usage, counts, passes), _raw_text(raw)),
+        status, status_code, error_type, attempt, stream, finish_reason, service_tier,
+        usage_source, usage_note, pricing_status, reason, price_key, price_version,
+        _charges_text(charges), _text(usage), _raw_text(raw),
         _text(tags) if tags else "[]",
         _text({"spend_logs_metadata": metadata}) if metadata else "{}",
-        *(session, trace, agent, ip, agent_text),
-    )
+        session, trace, agent, ip, agent_text,
+    )  # fmt: skip
 
 
 def journaled_row(body: bytes) -> Values:
@@ -199,38 +196,16 @@ def journaled_row(body: bytes) -> Values:
         )
 
 
-_TOTALS = tuple(
-    _COUNT_NAMES.index(name)
-    for name in (
-        "input_tokens",
-        "output_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "reasoning_tokens",
-    )
-)
+_TOTALS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
-def _totals(counts: Sequence[Any], passes: Sequence[Any]) -> tuple[int, ...]:
+def _totals(usage: Mapping[str, Any], passes: Sequence[Any]) -> list[int]:
     """Return tokens in, out, read from and written to caches, and of reasoning, further passes included."""
-    if not passes:
-        return tuple([min(counts[at] or 0, LIMIT) for at in _TOTALS])
-    further = [Usage.from_dict(usage) for _, usage in passes]
-    return tuple(
-        min((counts[at] or 0) + sum(usage.overall(_COUNT_NAMES[at]) for usage in further), LIMIT)
-        for at in _TOTALS
-    )
-
-
-def _usage_text(usage: dict[str, Any], counts: Sequence[Any], passes: Sequence[Any]) -> str:
-    units, traits = counts[-2:]
-    if units:
-        usage["units"] = units
-    if traits:
-        usage["traits"] = traits
-    if passes:
-        usage["passes"] = passes
-    return _text(usage)
+    totals = [usage.get(name, 0) for name in _TOTALS]
+    for _, stored in passes:
+        further = Usage.from_dict(stored)
+        totals = [total + further.overall(name) for total, name in zip(totals, _TOTALS, strict=True)]
+    return totals if max(totals) <= LIMIT else [min(total, LIMIT) for total in totals]
 
 
 def _raw_text(raw: Mapping[str, Any] | None) -> str | None:
