@@ -54,7 +54,7 @@ CALL = Call(
     ),
 )
 
-words = st.text(st.characters(exclude_characters="\0"), max_size=12)
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 amounts = st.none() | st.decimals(0, 9_000_000, places=12)
 counts = st.integers(0, 2**70)
 usages = st.builds(
