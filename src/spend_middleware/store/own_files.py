@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic_core import to_json
 
-from spend_middleware.store.records import COLUMNS, HEADER, OVERHEAD, framed
+from spend_middleware.store.records import COLUMNS, HEADER, framed
 from spend_middleware.store.segments import SEGMENT_BYTES, Owner, Segment, claim
 
 _HEADER = framed(HEADER, to_json(COLUMNS))
@@ -71,7 +71,8 @@ class OwnFiles:
         Raises:
             OSError: It could not be written whole; then nothing of it was.
         """
-        size = len(body) + OVERHEAD
+        record = framed(kind, body)
+        size = len(record)
         segment = self._current
         if (
             segment is None
@@ -79,26 +80,9 @@ class OwnFiles:
             or self._bytes + size > self._max_bytes - self._others
         ):
             segment = self._room_for(size)
-        self._append(segment, framed(kind, body))
-        if self._sync == "always":
-            _force(segment.fd)
-        else:
-            self._unsynced = True
-        return segment
-
-    def _room_for(self, size: int) -> Segment:
-        """Return a segment that has room for a record, with its header in it."""
-        segment = self._current
-        if segment is None or segment.size + size > self._segment_bytes:
-            segment = self._next_segment()
-        if self._bytes + size > self._max_bytes - self._others:
-            raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
-        if segment.size == 0:
-            self._append(segment, _HEADER)
-        return segment
-
-    def _append(self, segment: Segment, record: bytes) -> None:
-        size = len(record)
+            if segment.size == 0:
+                record = _HEADER + record
+                size = len(record)
         try:
             if os.write(segment.fd, record) != size:
                 raise OSError(errno.ENOSPC, "only a part of the record fitted", str(segment.path))
@@ -108,6 +92,21 @@ class OwnFiles:
             raise
         segment.size += size
         self._bytes += size
+        if self._sync == "always":
+            _force(segment.fd)
+        else:
+            self._unsynced = True
+        return segment
+
+    def _room_for(self, size: int) -> Segment:
+        """Return a segment that has room for a record, and for the header that the first one comes with."""
+        segment = self._current
+        if segment is None or segment.size + size > self._segment_bytes:
+            segment = self._next_segment()
+        header = 0 if segment.size else len(_HEADER)
+        if self._bytes + header + size > self._max_bytes - self._others:
+            raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
+        return segment
 
     def _next_segment(self) -> Segment:
         self.seal()

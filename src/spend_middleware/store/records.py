@@ -82,9 +82,6 @@ a segment's columns."""
 FRAME = struct.Struct("<II")
 """Before each record: its length and its CRC-32."""
 
-OVERHEAD = FRAME.size + 1
-"""What a record adds to its body: the frame and the kind."""
-
 MAX_RECORD = 64 << 20
 
 INTERRUPTED_REASON = "the process ended before the call did"

@@ -85,7 +85,8 @@ class Writer:
         self._hurry = 0
         self.failing = False
         self._prepared = False
-        self._at_work = False
+        self.running = False
+        """True while the thread runs and has not been told to stop; a plain flag, as every call asks."""
 
     # -- called from any thread
 
@@ -98,17 +99,12 @@ class Writer:
             self._thread = threading.Thread(
                 target=self._run, args=(os.getpid(),), name="spend-writer", daemon=True
             )
-            self._at_work = True
+            self.running = True
             try:
                 self._thread.start()
             except BaseException:
-                self._at_work = False
+                self.running = False
                 raise
-
-    @property
-    def running(self) -> bool:
-        """True while the thread runs and has not been told to stop; a look at one flag, as every call asks."""
-        return self._at_work
 
     @property
     def alive(self) -> bool:
@@ -148,7 +144,7 @@ class Writer:
     def stop(self, timeout: float) -> None:
         """End the thread; what it has not written stays in the journal."""
         thread = self._thread
-        self._at_work = False
+        self.running = False
         self._stop.set()
         self._wake.set()
         self._full.set()
@@ -176,7 +172,7 @@ class Writer:
         try:
             self._work(pid)
         finally:
-            self._at_work = False
+            self.running = False
 
     def _work(self, pid: int) -> None:
         looked_at = synced_at = 0.0
