@@ -154,34 +154,36 @@ class Usage:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is not empty, as JSON-able values, for storing."""
-        out = self.counts()
+        counts = self.counts()
+        out: dict[str, Any] = dict(compress(zip(USAGE_COUNTS, counts, strict=True), counts))
+        if self.units:
+            out["units"] = self.units_as_json()
+        if self.traits:
+            out["traits"] = dict(self.traits)
         if self.passes:
             out["passes"] = [[model, usage.as_dict()] for model, usage in self.passes]
         return out
 
-    def counts(self) -> dict[str, Any]:
-        """Return what is not empty, but for further passes, as JSON-able values; a fraction is a text."""
-        values = _counts_of(self)
-        out: dict[str, Any] = dict(compress(zip(_USAGE_COUNTS, values, strict=True), values))
-        if self.units:
-            out["units"] = {str(k): v if isinstance(v, int) else str(v) for k, v in self.units.items()}
-        if self.traits:
-            out["traits"] = dict(self.traits)
-        return out
+    def counts(self) -> tuple[int | None, ...]:
+        """Return the token counts in the order of `USAGE_COUNTS`."""
+        counted: tuple[int | None, ...] = _counts_of(self)
+        return counted
+
+    def units_as_json(self) -> dict[str, int | str]:
+        """Return the quantities as JSON-able values; a fraction is a text."""
+        return {str(k): v if isinstance(v, int) else str(v) for k, v in self.units.items()}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Usage:
         """Return the usage that `as_dict` stored; unknown names are ignored."""
-        known: dict[str, Any] = {k: v for k, v in stored.items() if k in _USAGE_COUNTS}
+        known: dict[str, Any] = {k: v for k, v in stored.items() if k in USAGE_COUNTS}
         units = {k: v if isinstance(v, int) else Decimal(v) for k, v in (stored.get("units") or {}).items()}
         passes = tuple((model, cls.from_dict(usage)) for model, usage in stored.get("passes") or ())
         return cls(**known, units=units, traits=dict(stored.get("traits") or {}), passes=passes)
 
 
-_USAGE_COUNTS = tuple(
-    f.name for f in dataclasses.fields(Usage) if f.name not in ("units", "traits", "passes")
-)
-_counts_of = attrgetter(*_USAGE_COUNTS)
+USAGE_COUNTS = tuple(f.name for f in dataclasses.fields(Usage) if f.name not in ("units", "traits", "passes"))
+_counts_of = attrgetter(*USAGE_COUNTS)
 
 NO_USAGE = Usage()
 

@@ -7,14 +7,17 @@ come from a dead process's file alike.
 
 from __future__ import annotations
 
-import json
+import marshal
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import compress
 from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from spend_middleware.call import (
+    USAGE_COUNTS,
     Attribution,
     Call,
     PricingStatus,
@@ -29,6 +32,7 @@ from spend_middleware.store.records import (
     INTERRUPTED_REASON,
     MARK,
     Values,
+    cleaned,
     decode_row,
     deep_storable,
     values_of,
@@ -38,15 +42,19 @@ FORM = 1
 """The first of a call's facts: how the others are to be read. A later form gets a number of its own."""
 
 Facts = tuple[Any, ...]
-"""`FORM`, then of a call: its own fields, its owner's, its counts, further passes, raw usage, cost."""
+"""`FORM`, then of a call: its fields, its owner's, its counts, units, traits, further passes, raw usage, cost."""
 
-PARTS = 7
+PARTS = 9
+RAW = 7
 
 MAX_NAME = 512
 MAX_RAW_USAGE = 4096
 """Bytes of JSON kept of a provider's usage object; a larger one is no usage object."""
 
 LIMIT = (1 << 63) - 1
+
+_MARSHAL = 2
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def facts_of(call: Call) -> Facts:
@@ -66,6 +74,8 @@ def facts_of(call: Call) -> Facts:
         ),
         _owner(call.attribution),
         usage.counts(),
+        usage.units_as_json() if usage.units else None,
+        usage.traits or None,
         [(model, further.as_dict()) for model, further in usage.passes] if usage.passes else (),
         call.raw_usage,
         (
@@ -104,33 +114,49 @@ def started_facts(
 
 
 def encode_facts(facts: Facts) -> bytes:
-    """Return facts as JSON, made storable: NUL and lone surrogates become U+FFFD."""
+    """Return facts as the bytes of a record: Python's own form for plain values, the quickest that there is.
+
+    Version 2 of `marshal` is read by every Python since 2.5. What a stranger could write into it is no concern: the
+    journal is this user's own, and each record has a CRC.
+    """
     try:
-        body = to_json(facts, inf_nan_mode="null", serialize_unknown=True)
-    except ValueError:  # a lone surrogate
-        body = json.dumps(deep_storable(facts), default=str, separators=(",", ":")).encode()
-    if b"\\u0000" in body:
-        body = to_json(deep_storable(facts), inf_nan_mode="null", serialize_unknown=True)
-    if len(body) > MAX_RAW_USAGE and len(facts) == PARTS and facts[5] and _raw_text(facts[5]) is None:
-        return encode_facts((*facts[:5], None, facts[6]))
+        body = marshal.dumps(facts, _MARSHAL)
+    except ValueError:  # a subclass of a plain type, a decimal, or what is nested too deeply
+        body = marshal.dumps(from_json(_json_of(facts)), _MARSHAL)
+    if len(body) > MAX_RAW_USAGE and len(facts) == PARTS and facts[RAW] and _raw_text(facts[RAW]) is None:
+        return encode_facts((*facts[:RAW], None, *facts[RAW + 1 :]))
     return body
 
 
-def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
-    """Return the row that a record of the journal stands for: a call's facts, or a row's own columns.
+def facts_in(body: bytes) -> Any:
+    """Return what a record of the journal holds: a call's facts, or a row's own columns, which are JSON.
 
     Raises:
-        ValueError: The body is neither.
+        ValueError: It holds neither.
     """
-    stored = from_json(body)
-    if isinstance(stored, list) and len(stored) == PARTS:
-        return row_in(stored)
-    return decode_row(stored, columns)
+    try:
+        return from_json(body) if body[:1] == b"[" else marshal.loads(body)  # noqa: S302
+    except (EOFError, TypeError) as error:
+        raise ValueError("neither facts nor JSON") from error
+
+
+def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
+    """Return the row that a record of the journal stands for.
+
+    Raises:
+        ValueError: The record holds no row.
+    """
+    stored = facts_in(body)
+    return (
+        row_in(stored)
+        if isinstance(stored, tuple | list) and len(stored) == PARTS
+        else decode_row(stored, columns)
+    )
 
 
 def call_id_in(kind: bytes, body: bytes) -> str:
     """Return the id of the call that a start mark or a row of the journal is about."""
-    stored = from_json(body)
+    stored = facts_in(body)
     found: str = stored[0][0] if kind == MARK else stored[1][0] if len(stored) == PARTS else stored[0]
     return found
 
@@ -143,7 +169,7 @@ def row_in(stored: Sequence[Any]) -> Values:
     """
     if stored[0] != FORM or len(stored) != PARTS:
         raise ValueError(f"a call in form {FORM} was expected")
-    _, call, owner, usage, passes, raw, cost = stored
+    _, call, owner, counts, units, traits, passes, raw, cost = stored
     (
         call_id, response_id, operation, provider, response_model, request_model, api_base, endpoint,
         started_at, ended_at, first_token_at, status, status_code, error_type, attempt, stream,
@@ -154,10 +180,12 @@ def row_in(stored: Sequence[Any]) -> Values:
         owner
     )
     spend = _pico(amount)
+    usage: dict[str, Any] = dict(compress(zip(USAGE_COUNTS, counts, strict=True), counts))
     tokens_in, tokens_out, read, written, reasoning = _totals(usage, passes)
-    if passes:
-        usage = {**usage, "passes": passes}
-    return (
+    if units or traits or passes:
+        further = {"units": units, "traits": traits, "passes": passes}
+        usage.update({name: value for name, value in further.items() if value})
+    values = (
         call_id, response_id or call_id, operation, provider,
         (response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint,
         key or "", alias, user or "", team or "", organization or "", end_user or "",
@@ -172,11 +200,18 @@ def row_in(stored: Sequence[Any]) -> Values:
         _text({"spend_logs_metadata": metadata}) if metadata else "{}",
         session, trace, agent, ip, agent_text,
     )  # fmt: skip
+    return values if _is_storable(values) else cleaned(values)
+
+
+def _is_storable(values: Values) -> bool:
+    """Tell whether both databases can hold the texts of a row, which nearly all can."""
+    text = "".join([value for value in values if type(value) is str])
+    return "\0" not in text and (text.isascii() or not _SURROGATES.search(text))
 
 
 def journaled_row(body: bytes) -> Values:
     """Return the row of a call that this process journaled; of facts that make none, what it was and why."""
-    stored = from_json(body)
+    stored = facts_in(body)
     try:
         return row_in(stored)
     except (ValueError, TypeError, ArithmeticError) as error:
@@ -222,7 +257,15 @@ def _charges_text(charges: Sequence[Any]) -> str:
 
 
 def _text(value: Any) -> str:
-    return to_json(value, inf_nan_mode="null", serialize_unknown=True).decode()
+    text = _json_of(value).decode()
+    return text if "\\u0000" not in text else _json_of(deep_storable(value)).decode()
+
+
+def _json_of(value: Any) -> bytes:
+    try:
+        return to_json(value, inf_nan_mode="null", serialize_unknown=True)
+    except ValueError:  # a lone surrogate
+        return to_json(deep_storable(value), inf_nan_mode="null", serialize_unknown=True)
 
 
 def _pico(amount: str | None) -> int | None:

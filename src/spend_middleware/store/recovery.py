@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from spend_middleware.store.facts import decode, interrupted
+from spend_middleware.store.facts import decode, facts_in, interrupted
 from spend_middleware.store.records import (
     AT,
     COLUMNS,
@@ -49,7 +49,7 @@ def read_segment(path: Path, set_aside: SetAside) -> Iterator[tuple[bytes, str, 
                 values = decode(body, columns)
                 yield kind, values[_ID], values
             elif kind == MARK:
-                values = interrupted(from_json(body))
+                values = interrupted(facts_in(body))
                 yield kind, values[_ID], values
             elif kind == UNMARK:
                 yield kind, body.decode(), ()
