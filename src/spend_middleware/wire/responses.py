@@ -1,28 +1,21 @@
-"""The Responses API: whole, streamed, in the background and read again later; its tools are billed beside tokens."""
+"""The Responses API: whole, streamed, in the background and read again later."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from spend_middleware.call import Unit
 from spend_middleware.wire import sse
 from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, total_note
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.openai import USAGE_MARKERS, document_of
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
+from spend_middleware.wire.response_tools import drawn, tool_traits, tool_units
 from spend_middleware.wire.tokens import token_usage
 from spend_middleware.wire.values import listing, mapping, string
 
-# https://platform.openai.com/docs/pricing#built-in-tools : each item of the output is one call of the tool.
-_TOOL_UNITS = {
-    "web_search_call": Unit.WEB_SEARCHES,
-    "file_search_call": Unit.FILE_SEARCHES,
-    "computer_call": Unit.COMPUTER_USES,
-    "image_generation_call": Unit.OUTPUT_IMAGES,
-}
-_SEARCH_TOOLS = ("web_search", "web_search_preview")
 _UNFINISHED = ("queued", "in_progress")
 _EVENT_TYPES = (b'"type":"response.', b'"type": "response.')
 _LAST_EVENTS = frozenset(("response.completed", "response.incomplete", "response.failed"))
@@ -54,13 +47,14 @@ def _of_response(route: Route, sent: Sent, response: Mapping[str, Any]) -> Readi
     usage = response.get("usage")
     if usage and isinstance(usage, dict):
         reading.raw_usage = usage
-        units = _tools(response)
-        reading.usage = token_usage(usage, units, _traits(response) if units else None)
-        reading.usage_note = total_note(reading.usage)
-        if Unit.OUTPUT_IMAGES in units and reading.usage_note is None:
-            # https://platform.openai.com/docs/guides/tools-image-generation : the image model's tokens are billed at
-            # its own rates, and the answer does not state them.
-            reading.usage_note = "generated images are billed apart and not counted here"
+        units = tool_units(response, sent.content)
+        counted = token_usage(usage, units, tool_traits(response) if units else None)
+        reading.usage_note = total_note(counted)
+        passes, unknown = drawn(response, sent.content)
+        reading.usage = dataclasses.replace(counted, passes=passes) if passes else counted
+        reading.usage_note = reading.usage_note or unknown
+        if (units or passes) and isinstance(response.get("tool_usage"), dict):
+            reading.raw_usage = {**usage, "tool_usage": response["tool_usage"]}
         reading.reported_cost = stated_cost(route.provider, usage)
     if response.get("error"):
         reading.error_type = error_word(response) or "error"
@@ -88,34 +82,6 @@ def _timing(reading: Reading, route: Route, response: Mapping[str, Any], status:
         # The answer of an ordinary call was billed when it was made; reading it again costs nothing.
         reading.billable = False
         reading.once_key = None
-
-
-def _tools(response: Mapping[str, Any]) -> dict[str, int]:
-    """Return the tool calls that a response bills, counted from what it put out."""
-    units: dict[str, int] = {}
-    containers: set[str] = set()
-    for item in listing(response.get("output")):
-        if not isinstance(item, dict):
-            continue
-        kind = item.get("type")
-        unit = _TOOL_UNITS.get(kind) if isinstance(kind, str) else None
-        if unit:
-            units[unit] = units.get(unit, 0) + 1
-        elif kind == "code_interpreter_call":
-            # A container is billed, whatever runs in it: https://platform.openai.com/docs/guides/tools-code-interpreter
-            containers.add(str(item.get("container_id")))
-    if containers:
-        units[Unit.CODE_SESSIONS] = len(containers)
-    return units
-
-
-def _traits(response: Mapping[str, Any]) -> dict[str, str]:
-    for tool in listing(response.get("tools")):
-        kind = mapping(tool).get("type")
-        size = mapping(tool).get("search_context_size")
-        if isinstance(kind, str) and kind.startswith(_SEARCH_TOOLS) and isinstance(size, str):
-            return {"search_context_size": size[:16]}
-    return {}
 
 
 def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
