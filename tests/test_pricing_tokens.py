@@ -146,6 +146,8 @@ CASES: list[tuple[str, str, str, Usage, dict[str, Any], str]] = [
     ("more cached than came in", "anthropic", "cached", Usage(input_tokens=10, cache_read_tokens=40), {}, "0.000003"),
     ("inference in the US", "anthropic", "cached", Usage(input_tokens=1000, traits={"inference_geo": "us"}), {}, "0.0033"),
     ("inference anywhere", "anthropic", "cached", Usage(input_tokens=1000, traits={"inference_geo": "global"}), {}, "0.003"),
+    ("cached, and not discounted", "anthropic", "cached",
+     Usage(input_tokens=100, cache_read_tokens=40, traits={"cache_reads": "undiscounted"}), {}, "0.0003"),
     ("fast mode", "anthropic", "cached", Usage(input_tokens=1000, traits={"speed": "fast"}), {}, "0.006"),
     ("audio in, part of it cached", "openai", "modal",
      Usage(input_tokens=100, input_audio_tokens=60, cache_read_tokens=20, cache_read_audio_tokens=20), {}, "0.00052"),

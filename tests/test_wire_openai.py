@@ -59,8 +59,19 @@ CHAT_USAGES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     (
         "openai.chat",
         {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "num_cached_tokens": 9},
-        {"cache_read_tokens": 9},
-        "Mistral's older word for cached",
+        {"cache_read_tokens": 9, "traits": {"cache_reads": "undiscounted"}},
+        "Mistral's older word for cached, before there was a discount",
+    ),
+    (
+        "openai.chat",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 5,
+            "num_cached_tokens": 9,
+            "prompt_tokens_details": {"cached_tokens": 64},
+        },
+        {"cache_read_tokens": 64, "traits": {}},
+        "Mistral's discounted tokens come before its engine's count",
     ),
     (
         "openai.chat",

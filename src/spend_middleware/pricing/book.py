@@ -185,7 +185,7 @@ class PriceBook:
         asked = (
             query.provider, query.models, query.operation, query.service_tier, query.batch, query.region,
             query.api_base, query.base_model,
-            (traits.get("inference_geo"), traits.get("speed")) if traits else None,
+            (traits.get("inference_geo"), traits.get("speed"), traits.get("cache_reads")) if traits else None,
         )  # fmt: skip
         try:
             known = layers.sheets[asked]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from spend_middleware.call import EXACT, Charge
 from spend_middleware.pricing import tools, units
-from spend_middleware.pricing.cards import compile_card, tier_suffix
+from spend_middleware.pricing.cards import compile_card, tier_suffix, without_cache_discount
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates
 from spend_middleware.pricing.related import Related
@@ -42,6 +42,8 @@ def compile_sheet(rates: Rates, query: PriceQuery) -> Sheet:
         # Anthropic says so in the usage of a batch result (https://docs.claude.com/en/docs/build-with-claude/batch-processing).
         batch = query.batch or query.service_tier == "batch"
         card = compile_card(rates, provider, suffix, batch, _factor(rates, query, provider))
+        if query.usage.traits.get("cache_reads") == "undiscounted":
+            card = without_cache_discount(card)
     kind = query.operation
     special = kind.startswith(("image", "aimage", "passthrough_image")) or any(
         word in kind for word in ("video", "speech", "transcri", "translation", "rerank", "search", "ocr")

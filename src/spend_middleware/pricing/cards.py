@@ -67,6 +67,26 @@ def compile_card(rates: Rates, provider: str, suffix: str, batch: bool, factor: 
     )
 
 
+def without_cache_discount(card: TokenCard) -> TokenCard:
+    """Return a card on which tokens read from a cache cost what others do."""
+
+    def full(prices: TokenPrices) -> TokenPrices:
+        return replace(
+            prices,
+            cache_read=prices.input,
+            cache_read_audio=prices.input_audio,
+            cache_read_image=prices.input_image,
+        )
+
+    return replace(
+        card,
+        plain=full(card.plain),
+        steps=tuple((above, full(prices)) for above, prices in card.steps),
+        plain_off_peak=full(card.plain_off_peak) if card.plain_off_peak else None,
+        steps_off_peak=tuple((above, full(prices)) for above, prices in card.steps_off_peak),
+    )
+
+
 def _ladder(rates: Rates, suffix: str) -> list[tuple[int, list[str]]]:
     """Return the prompt lengths at which prices change, each with the field marks passed so far ("_above_200k_tokens")."""
     marks: dict[int, str] = {}

@@ -24,14 +24,20 @@ _OUTPUT_DETAILS = (
     "completion_token_details",
     "output_token_details",
 )
-# https://api-docs.deepseek.com/api/create-chat-completion (hit), https://docs.mistral.ai/api (num_cached_tokens),
-# https://docs.together.ai/reference/chat-completions (cached_tokens), LiteLLM's proxy (cache_read_input_tokens)
-_CACHED = ("prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens", "cache_read_input_tokens")
+# https://api-docs.deepseek.com/api/create-chat-completion (hit), LiteLLM's proxy (cache_read_input_tokens),
+# https://docs.together.ai/reference/chat-completions (cached_tokens)
+_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+# https://docs.mistral.ai/inference/conversations/advanced/prompt-caching : what is billed at a tenth stands in
+# prompt_tokens_details. The older count beside it is the serving engine's own, to the token, and was never discounted.
+_REUSED = "num_cached_tokens"
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
 # Usage objects with no other names, which most are, need no search for the rarer ones.
 PLAIN_NAMES = frozenset(("total_tokens", *_INPUT, *_OUTPUT, *_INPUT_DETAILS, *_OUTPUT_DETAILS))
 _NO_SPLIT = frozenset(("total_tokens", *_INPUT, *_OUTPUT))
 _NO_DETAILS: Mapping[str, Any] = {}
+
+UNDISCOUNTED: Mapping[str, str] = {"cache_reads": "undiscounted"}
+"""The trait of a usage whose cache reads are billed as ordinary input."""
 
 # xAI's server-side tools and ours. https://docs.x.ai/docs/guides/tools/overview
 _SERVER_TOOLS = {
@@ -107,6 +113,9 @@ def token_usage(
     cached = into.get("cached_tokens")
     if cached is None and not plain:
         cached = first_of(usage, _CACHED)
+        if cached is None and count(usage.get(_REUSED)):
+            cached = usage[_REUSED]
+            traits = {**(traits or {}), **UNDISCOUNTED}
     tokens_in, tokens_out, total = _sums(usage)
     if plain and not cached and not (into and _says_something(into)) and not (out and _says_something(out)):
         return Usage(
