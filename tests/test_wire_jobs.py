@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spend_middleware.wire import READERS, Received, Route, Sent
 from wire_reads import events, lines, read, tokens
 
 SSE = {"content-type": "text/event-stream"}
@@ -248,3 +249,49 @@ def test_geminis_inline_answers_are_calls() -> None:
 def test_a_refused_job_names_its_error(wire_format: str) -> None:
     reading = read(wire_format, {"error": {"type": "invalid_request_error", "message": "secret"}}, status=400)
     assert (reading.error_type, reading.usage) == ("invalid_request_error", None)
+
+
+def result_line(number: int) -> dict[str, Any]:
+    usage = {"prompt_tokens": 9, "completion_tokens": number, "total_tokens": 9 + number}
+    answer = {"id": f"c{number}", "model": "mistral-x", "usage": usage}
+    return {"custom_id": str(number), "response": {"status_code": 200, "body": answer}, "error": None}
+
+
+def test_a_downloaded_file_of_results_is_a_call_a_line_and_any_other_file_is_nothing() -> None:
+    failed = {"custom_id": "2", "response": {"status_code": 500, "body": {"error": "x"}}}
+    body = lines(result_line(1), failed, result_line(3))
+    reading = read("openai.batch_lines", body, provider="mistral", follow_up=True)
+    calls = [reading, *reading.more]
+    assert [tokens(call) for call in calls] == [(9, 1), (9, 3)]
+    assert [call.once_key for call in calls] == ["mistral/batch_result/c1", "mistral/batch_result/c3"]
+    assert all(call.batch and call.request_model == "mistral-x" for call in calls)
+    for other in (b"%PDF-1.7 ...", lines({"messages": []}), b"", b"[1, 2]"):
+        assert not read("openai.batch_lines", other, provider="mistral", follow_up=True).billable
+
+
+def test_a_line_read_from_a_job_and_from_its_file_is_one_call() -> None:
+    job = {"id": "j", "status": "SUCCESS", "outputs": [result_line(1)]}
+    inline = read("mistral.batches", job, provider="mistral", follow_up=True)
+    downloaded = read("openai.batch_lines", lines(result_line(1)), provider="mistral", follow_up=True)
+    assert inline.once_key == downloaded.once_key
+
+
+def test_results_that_were_not_kept_are_said_to_be_missing() -> None:
+    route = Route(provider="mistral", operation="batch", wire_format="openai.batch_lines", follow_up=True)
+    received = Received(status=200, body=lines(result_line(1)), complete=False)
+    reading = READERS["openai.batch_lines"](route, Sent(), received)
+    assert reading.usage_note == "some results of this batch were not kept and are not counted"
+
+
+def test_geminis_downloaded_answers_are_calls() -> None:
+    usage = {"promptTokenCount": 13, "candidatesTokenCount": 1, "totalTokenCount": 14}
+    answer = {"usageMetadata": usage, "modelVersion": "gemini-x"}
+    body = lines({"key": "a", "response": answer}, {"key": "b", "error": {}}, {"response": answer})
+    url = "https://generativelanguage.googleapis.com/download/v1beta/files/batch-1:download?alt=media"
+    reading = read("gemini.batch_lines", body, provider="gemini", follow_up=True, url=url)
+    calls = [reading, *reading.more]
+    assert [tokens(call) for call in calls] == [(13, 1), (13, 1)]
+    assert [call.once_key for call in calls] == [
+        "gemini/batch_result/batch-1/a",
+        "gemini/batch_result/batch-1/2",
+    ]

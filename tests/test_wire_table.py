@@ -9,6 +9,7 @@ from spend_middleware.wire.compatible import COMPATIBLE
 from spend_middleware.wire.hosts import HOSTS
 from spend_middleware.wire.shapes import SHAPES
 from spend_middleware.wire.table import rules_of
+from spend_middleware.wire.vendor_shapes import VENDOR_SHAPES
 
 # host, path, provider, operation, wire format; all POST.
 METERED = [
@@ -69,6 +70,58 @@ METERED = [
         "/openai/v1/responses",
         *("bedrock_mantle", "responses", "openai.responses"),
     ),
+    ("api.openai.com", "/v1/decisions", "openai", "decision", "openai.completions"),
+    ("api.openai.com", "/v1/containers", "openai", "container", "openai.containers"),
+    ("api.openai.com", "/v1/videos/extensions", "openai", "video_generation", "openai.videos"),
+    (
+        "x.services.ai.azure.com",
+        "/providers/blackforestlabs/v1/flux.2-pro",
+        *("azure_ai", "image_generation", "openai.images"),
+    ),
+    (
+        "generativelanguage.googleapis.com",
+        "/v1beta/tunedModels/mine:generateContent",
+        *("gemini", "completion", "gemini.generateContent"),
+    ),
+    (
+        "us-east5-aiplatform.googleapis.com",
+        "/v1/projects/p/locations/us-east5/publishers/mistralai/models/mistral-ocr-2505:rawPredict",
+        *("vertex_ai", "ocr", "mistral.ocr"),
+    ),
+    (
+        "dashscope.aliyuncs.com",
+        "/compatible-mode/v1/embeddings",
+        "dashscope",
+        "embedding",
+        "openai.embeddings",
+    ),
+    (
+        "dashscope-intl.aliyuncs.com",
+        "/api/v1/services/aigc/text-generation/generation",
+        *("dashscope", "completion", "dashscope.native"),
+    ),
+    ("api.minimax.io", "/v1/text/chatcompletion_v2", "minimax", "completion", "minimax.chat"),
+    ("api.minimax.io", "/v1/t2a_v2", "minimax", "speech", "minimax.speech"),
+    (
+        "eastus.stt.speech.microsoft.com",
+        "/speech/recognition/conversation/cognitiveservices/v1",
+        *("azure", "transcription", "azure_speech.recognition"),
+    ),
+    ("eastus.tts.speech.microsoft.com", "/cognitiveservices/v1", "azure", "speech", "azure_speech.synthesis"),
+    ("api.perplexity.ai", "/async/chat/completions", "perplexity", "completion", "perplexity.async"),
+    ("api.perplexity.ai", "/v1/agent", "perplexity", "responses", "openai.responses"),
+    ("localhost:1234", "/api/v1/chat", "custom_openai", "completion", "lm_studio.chat"),
+    ("localhost:8000", "/rerank", "custom_openai", "rerank", "cohere.rerank"),
+    (
+        "gateway.ai.cloudflare.com",
+        "/v1/a/g/workers-ai/@cf/meta/llama-3.1-8b-instruct",
+        *("cloudflare_gateway", "completion", "cloudflare.run"),
+    ),
+    (
+        "gateway.ai.cloudflare.com",
+        "/v1/a/g/workers-ai/v1/chat/completions",
+        *("cloudflare_gateway", "completion", "openai.chat"),
+    ),
     ("api.mistral.ai", "/v1/fim/completions", "mistral", "text_completion", "openai.chat"),
     ("api.mistral.ai", "/v1/ocr", "mistral", "ocr", "mistral.ocr"),
     ("api.groq.com", "/openai/v1/chat/completions", "groq", "completion", "groq.chat"),
@@ -101,6 +154,11 @@ PASSED = [
     ("DELETE", "api.openai.com", "/v1/responses/r1"),
     ("HEAD", "api.openai.com", "/"),
     ("POST", "api.anthropic.com", "/v1/messages/count_tokens"),
+    (
+        "POST",
+        "us-east5-aiplatform.googleapis.com",
+        "/v1/projects/p/locations/us-east5/publishers/anthropic/models/count-tokens:rawPredict",
+    ),
     ("POST", "api.anthropic.com", "/v1/files"),
     ("POST", "generativelanguage.googleapis.com", "/v1beta/models/m:countTokens"),
     ("POST", "generativelanguage.googleapis.com", "/v1beta/cachedContents"),
@@ -112,6 +170,7 @@ PASSED = [
     ("POST", "api.mistral.ai", "/v1/agents"),
     ("POST", "localhost:11434", "/api/show"),
     ("GET", "llm.example.com", "/v1/chat/completions"),
+    ("GET", "api.openai.com", "/v1/files/f1/content"),
     ("POST", "api.example.com", "/v2/datasets"),
     ("POST", "app.example.com", "/conversations/42"),
     ("POST", "httpbin.org", "/anything/v1/chat/completions"),
@@ -124,6 +183,11 @@ FOLLOW_UPS = [
     ("api.openai.com", "/v1/videos/v1", "openai.videos"),
     ("api.anthropic.com", "/v1/messages/batches/b1/results", "anthropic.batches"),
     ("generativelanguage.googleapis.com", "/v1beta/batches/b1", "gemini.batches"),
+    ("generativelanguage.googleapis.com", "/download/v1beta/files/b1:download", "gemini.batch_lines"),
+    ("api.mistral.ai", "/v1/files/f1/content", "openai.batch_lines"),
+    ("api.groq.com", "/openai/v1/files/f1/content", "openai.batch_lines"),
+    ("api.x.ai", "/v1/chat/deferred-completion/r1", "xai.chat"),
+    ("api.perplexity.ai", "/async/chat/completions/c1", "perplexity.async"),
 ]
 
 
@@ -160,7 +224,7 @@ def test_an_openai_compatible_provider_is_one_row(provider: str, host: str) -> N
 
 
 def test_every_row_names_a_reader_that_exists() -> None:
-    named = {shape.wire_format for shape in SHAPES} - {"vertex.rawPredict"}
+    named = {shape.wire_format for shape in (*SHAPES, *VENDOR_SHAPES)} - {"vertex.rawPredict"}
     named |= {name for host in HOSTS for name in host.formats.values()}
     assert sorted(named - set(READERS)) == []
 

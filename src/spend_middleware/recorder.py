@@ -34,6 +34,9 @@ from spend_middleware.wire.values import json_of
 
 log = logging.getLogger("spend_middleware")
 
+BATCH_FILES = frozenset(("openai.batch_lines", "gemini.batch_lines"))
+"""The wire formats of files that hold the results of a batch."""
+
 MOST_RESULTS = 10_000
 """Results of background calls that are remembered, so that reading one again makes no second span."""
 
@@ -115,7 +118,11 @@ class Recorder:
 
     def recognise(self, method: str, host: str, path: str) -> Route | None:
         """Return the route of a request that is to be metered, None for all other traffic."""
-        return table.recognise(method, host, path, self._rules)
+        route = table.recognise(method, host, path, self._rules)
+        # A file is no call; that of a batch's results holds many, where the user says that it is to be read.
+        if route is not None and route.wire_format in BATCH_FILES and not self._settings.batch_result_files:
+            return None
+        return route
 
     def opened(self, exchange: Exchange) -> None:
         """See a request before it goes out: who asked, what of it is ours and must not leave."""

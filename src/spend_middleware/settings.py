@@ -118,6 +118,10 @@ class Settings(BaseSettings):
     estimate_missing_usage: bool = Field(
         True, description="Count tokens ourselves where a provider sent no usage."
     )
+    batch_result_files: bool = Field(
+        False,
+        description="Bill batches of Mistral, Groq and Gemini by the files of their results, when those are read.",
+    )
     max_body_bytes: int = Field(
         16 << 20, gt=0, description="Of larger bodies only the two ends are kept for reading."
     )

@@ -39,6 +39,8 @@ def compile_sheet(rates: Rates, query: PriceQuery) -> Sheet:
     card = None
     if rates.has_token_prices:
         suffix = tier_suffix(provider, query.service_tier)
+        if query.operation == "decision":
+            suffix = "_decisions"
         # Anthropic says so in the usage of a batch result (https://docs.claude.com/en/docs/build-with-claude/batch-processing).
         batch = query.batch or query.service_tier == "batch"
         card = compile_card(rates, provider, suffix, batch, _factor(rates, query, provider))

@@ -68,7 +68,7 @@ def _line(
         usage=counter(usage),
         raw_usage=reported(usage),
         reported_cost=stated_cost(route.provider, usage),
-        request_model=route.model,
+        request_model=route.model or string(answer.get("model")),
         response_model=string(answer.get("model")),
         response_id=identity,
         finish_reason=string(answer.get("stop_reason")),
@@ -79,11 +79,13 @@ def _line(
     )
 
 
-def _together(readings: Sequence[Reading | None]) -> Reading:
+def _together(readings: Sequence[Reading | None], received: Received | None = None) -> Reading:
     """Return the first reading with all others behind it; nothing to record when there is none."""
     found = [reading for reading in readings if reading is not None and reading.once_key]
     if not found:
         return dataclasses.replace(_NOTHING_YET)
+    if received is not None and not received.complete:
+        found[0].usage_note = "some results of this batch were not kept and are not counted"
     return dataclasses.replace(found[0], more=tuple(found[1:]))
 
 
@@ -110,6 +112,37 @@ def read_mistral(route: Route, sent: Sent, received: Received) -> Reading:
 
 
 @unless_failed
+def read_lines(route: Route, _sent: Sent, received: Received) -> Reading:
+    """Read the results of a batch as they are downloaded, of providers whose job object states no usage.
+
+    https://docs.mistral.ai/capabilities/batch and https://console.groq.com/docs/batch : JSON lines of custom_id and
+    response {status_code, body}. Any other file is no result.
+    """
+    lines = documents(received.body)
+    return _together(
+        [
+            _line(route, line.get("custom_id"), within(line, "response", "body"), token_usage)
+            for line in lines
+        ],
+        received,
+    )
+
+
+@unless_failed
+def read_gemini_lines(route: Route, sent: Sent, received: Received) -> Reading:
+    """Read the results of a Gemini batch as they are downloaded.
+
+    https://ai.google.dev/gemini-api/docs/batch-api : JSON lines of key and response.
+    """
+    name = sent.url.partition("?")[0].rpartition("/")[2].partition(":")[0]
+    readings = [
+        _gemini_line(route, {"name": name}, line.get("key") or at, line, None)
+        for at, line in enumerate(documents(received.body))
+    ]
+    return _together(readings, received)
+
+
+@unless_failed
 def read_anthropic(route: Route, _sent: Sent, received: Received) -> Reading:
     """Read Anthropic's message batch: the results are billed, one call a line; the job object states no usage."""
     lines = documents(received.body)
@@ -118,7 +151,7 @@ def read_anthropic(route: Route, _sent: Sent, received: Received) -> Reading:
     messages = [within(line, "result", "message") for line in lines]
     readings = [_line(route, None, message, message_usage) for message in messages if message]
     if readings or not lines or "result" in lines[0]:
-        return _together(readings)
+        return _together(readings, received)
     job = lines[0]
     reading = Reading(response_id=string(job.get("id")), created_at=moment(job.get("created_at")), batch=True)
     return _waiting(route, reading)
@@ -148,7 +181,7 @@ def read_gemini(route: Route, _sent: Sent, received: Received) -> Reading:
 
 
 def _gemini_line(
-    route: Route, job: Mapping[str, Any], at: int, line: Mapping[str, Any], model: str | None
+    route: Route, job: Mapping[str, Any], at: int | str, line: Mapping[str, Any], model: str | None
 ) -> Reading | None:
     answer = within(line, "response")
     usage = within(answer, "usageMetadata")
@@ -157,7 +190,7 @@ def _gemini_line(
     return Reading(
         usage=generate_usage(usage, search_units([answer])),
         raw_usage=reported(usage),
-        request_model=model,
+        request_model=model or string(answer.get("modelVersion")),
         response_model=string(answer.get("modelVersion")),
         response_id=string(answer.get("responseId")),
         batch=True,
@@ -171,4 +204,6 @@ READERS: dict[str, Reader] = {
     "anthropic.batches": read_anthropic,
     "mistral.batches": read_mistral,
     "gemini.batches": read_gemini,
+    "openai.batch_lines": read_lines,
+    "gemini.batch_lines": read_gemini_lines,
 }

@@ -56,9 +56,15 @@ HOSTS: tuple[Host, ...] = (
             "*.api.cognitive.microsoft.com",
             "*.azure-api.net",
         ),
-        families=("openai", "anthropic"),
+        families=("openai", "anthropic", "azure_speech"),
         accepts=USER_AND_METADATA,
         usage_on_request=True,
+    ),
+    Host(
+        "azure",
+        ("{region}.stt.speech.microsoft.com", "{region}.tts.speech.microsoft.com"),
+        families=("azure_speech",),
+        accepts=NOTHING,
     ),
     # https://learn.microsoft.com/azure/ai-foundry : /models is the model inference API, /openai Azure OpenAI.
     Host(
@@ -69,7 +75,7 @@ HOSTS: tuple[Host, ...] = (
             "*.inference.ai.azure.com",
             "*.inference.ml.azure.com",
         ),
-        families=("openai", "anthropic", "mistral", "cohere"),
+        families=("openai", "anthropic", "mistral", "cohere", "azure_pictures"),
         accepts=USER,
     ),
     # https://docs.anthropic.com/en/api/messages : `metadata.user_id` is the only key; the rest answers 400.
@@ -131,10 +137,10 @@ HOSTS: tuple[Host, ...] = (
         accepts=NOTHING,
     ),
     # https://docs.mistral.ai/api : unknown keys answer 422.
-    Host("mistral", ("api.mistral.ai",), families=("mistral", "openai"), accepts=NOTHING),
+    Host("mistral", ("api.mistral.ai",), families=("mistral", "openai", "batch_files"), accepts=NOTHING),
     Host("codestral", ("codestral.mistral.ai",), families=("mistral", "openai"), accepts=NOTHING),
     # https://console.groq.com/docs/api-reference : `user` yes, `metadata` "is not supported with this model".
-    Host("groq", ("api.groq.com",), formats={"openai.chat": "groq.chat"}),
+    Host("groq", ("api.groq.com",), families=("openai", "batch_files"), formats={"openai.chat": "groq.chat"}),
     # https://docs.cohere.com/reference/chat : unknown fields answer 422.
     Host(
         "cohere",
@@ -172,8 +178,24 @@ HOSTS: tuple[Host, ...] = (
         families=("openai", "huggingface"),
     ),
     Host("huggingface", ("*.endpoints.huggingface.cloud",), families=("openai", "huggingface", "tgi_root")),
+    # https://help.aliyun.com/zh/model-studio and https://platform.minimax.io/docs : an API of their own, and OpenAI's.
+    Host(
+        "dashscope",
+        (
+            "dashscope.aliyuncs.com",
+            "dashscope-intl.aliyuncs.com",
+            "dashscope-us.aliyuncs.com",
+            "cn-hongkong.dashscope.aliyuncs.com",
+        ),
+        families=("openai", "anthropic", "dashscope"),
+    ),
+    Host(
+        "minimax",
+        ("api.minimax.io", "api.minimaxi.com", "api.minimax.chat"),
+        families=("openai", "anthropic", "minimax"),
+    ),
     Host("voyage", ("api.voyageai.com", "ai.mongodb.com"), families=("voyage", "openai"), accepts=NOTHING),
-    Host("jina_ai", ("api.jina.ai",), families=("openai",), accepts=NOTHING),
+    Host("jina_ai", ("api.jina.ai", "deepsearch.jina.ai"), families=("openai",), accepts=NOTHING),
     Host("deepgram", ("api.deepgram.com", "api.eu.deepgram.com"), families=("deepgram",), accepts=NOTHING),
     Host(
         "elevenlabs", ("api.elevenlabs.io", "api.*.elevenlabs.io"), families=("elevenlabs",), accepts=NOTHING

@@ -222,7 +222,6 @@ read_chat = chat_reader(token_usage)
 READERS: dict[str, Reader] = {
     "openai.completions": read_chat,
     "openai.embeddings": _read_embeddings,
-    "xai.chat": read_chat,
     "gemini.chat": chat_reader(_gemini_usage),
     "perplexity.chat": chat_reader(_perplexity_usage),
 }

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 from spend_middleware.wire.shapes import SHAPES, Shape
+from spend_middleware.wire.vendor_shapes import VENDOR_SHAPES
 
+# A model's place in a path that names none: https://docs.anthropic.com/en/api/claude-on-vertex-ai counts tokens so, free.
+_NO_MODELS = frozenset({"count-tokens"})
 _WILD = {"{id}": r"[^/]+", "{model}": r"(?P<model>[^/]+)", "{model+}": r"(?P<model>[^/].*)"}
 
 
@@ -24,7 +27,7 @@ def _last_word(path: str, method: str) -> str:
 
 def _index() -> dict[tuple[str, str, str], list[tuple[re.Pattern[str], Shape]]]:
     out: dict[tuple[str, str, str], list[tuple[re.Pattern[str], Shape]]] = {}
-    for shape in SHAPES:
+    for shape in (*SHAPES, *VENDOR_SHAPES):
         word = _last_word(shape.tail, shape.method)
         key = (shape.family, shape.method, "" if "{" in word else word)
         out.setdefault(key, []).append((_pattern(shape.tail), shape))
@@ -40,5 +43,6 @@ def shape_of(family: str, method: str, path: str) -> tuple[Shape, str | None] | 
         for pattern, shape in _INDEX.get((family, method, word), ()):
             found = pattern.search(path)
             if found:
-                return shape, found.groupdict().get("model")
+                model = found.groupdict().get("model")
+                return None if model in _NO_MODELS else (shape, model)
     return None

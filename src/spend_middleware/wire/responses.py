@@ -7,8 +7,17 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from spend_middleware.call import Unit, Usage
 from spend_middleware.wire import sse
-from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, total_note
+from spend_middleware.wire.answers import (
+    asked_model,
+    error_word,
+    failure,
+    moment,
+    once,
+    total_note,
+    unless_failed,
+)
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.openai import USAGE_MARKERS, document_of
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
@@ -138,4 +147,21 @@ def _text_of(response: Mapping[str, Any]) -> str:
     return "".join(part for part in parts if isinstance(part, str))
 
 
-READERS: dict[str, Reader] = {"openai.responses": read_responses}
+@unless_failed
+def read_container(route: Route, _sent: Sent, received: Received) -> Reading:
+    """Read an answer of POST /containers: a session is billed when it is made, at one price whatever runs in it.
+
+    https://platform.openai.com/docs/api-reference/containers/createContainers
+    """
+    content = mapping(document_of(received))
+    made = content.get("object") == "container"
+    return Reading(
+        usage=Usage(units={Unit.CODE_SESSIONS: 1}) if made else None,
+        # The row of the price table that holds the session's price.
+        request_model="container",
+        response_id=string(content.get("id")),
+        billable=made or route.certain,
+    )
+
+
+READERS: dict[str, Reader] = {"openai.responses": read_responses, "openai.containers": read_container}

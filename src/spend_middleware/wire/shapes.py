@@ -42,6 +42,10 @@ _OPENAI = (
     Shape("openai", "openai/responses", "responses", "openai.responses", certain=False),
     Shape("openai", "responses", "responses", "openai.responses", certain=False),
     Shape("openai", "responses/{id}", "responses", "openai.responses", "GET", follow_up=True, certain=False),
+    # Questions about an input, answered as probabilities: the usage is that of a response.
+    Shape("openai", "v1/decisions", "decision", "openai.completions", certain=False),
+    # A container is billed when it is made, whichever calls then name it.
+    Shape("openai", "v1/containers", "container", "openai.containers", certain=False),
     Shape("openai", "v1/embeddings", "embedding", "openai.embeddings"),
     Shape("openai", "embeddings", "embedding", "openai.embeddings", certain=False),
     Shape("openai", "images/generations", "image_generation", "openai.images"),
@@ -62,7 +66,10 @@ _OPENAI = (
         "openai", "threads/{id}/runs/{id}", "assistants", "openai.runs", "GET", follow_up=True, certain=False
     ),
     Shape("openai", "v1/videos", "video_generation", "openai.videos", certain=False),
-    Shape("openai", "videos/{id}/remix", "video_generation", "openai.videos", certain=False),
+    *(
+        Shape("openai", f"videos/{kind}", "video_generation", "openai.videos", certain=False)
+        for kind in ("{id}/remix", "edits", "extensions")
+    ),
     Shape(
         "openai", "v1/videos/{id}", "video_generation", "openai.videos", "GET", follow_up=True, certain=False
     ),
@@ -70,12 +77,18 @@ _OPENAI = (
     Shape("openai", "generations/jobs/{id}", "video_generation", "openai.videos", "GET", follow_up=True),
     Shape("openai", "v1/rerank", "rerank", "cohere.rerank", certain=False),
     Shape("openai", "v2/rerank", "rerank", "cohere.rerank", certain=False),
+    # vLLM's and LiteLLM's proxy's own: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+    Shape("openai", "rerank", "rerank", "cohere.rerank", certain=False),
+    Shape("openai", "v1/score", "rerank", "openai.embeddings", certain=False),
+    Shape("openai", "v1/ocr", "ocr", "mistral.ocr", certain=False),
 )
 
 _XAI = (
     # https://docs.x.ai/docs/api-reference
     Shape("xai", "v1/videos/generations", "video_generation", "openai.videos"),
     Shape("xai", "v1/videos/edits", "video_generation", "openai.videos"),
+    Shape("xai", "v1/videos/extensions", "video_generation", "openai.videos"),
+    Shape("xai", "chat/deferred-completion/{id}", "completion", "xai.chat", "GET", follow_up=True),
     Shape("xai", "batches/{id}/results", "batch", "openai.batches", "GET", follow_up=True),
     Shape("xai", "v1/stt", "transcription", "xai.stt", upload=True),
     Shape("xai", "v1/tts", "speech", "xai.tts"),
@@ -97,6 +110,9 @@ _GOOGLE = (
     Shape("google", "endpoints/{model}:generateContent", "completion", "gemini.generateContent"),
     Shape("google", "endpoints/{model}:streamGenerateContent", "completion", "gemini.generateContent"),
     Shape("google", "models/{model}:generateAnswer", "completion", "gemini.generateContent"),
+    # Models that were tuned in AI Studio: https://ai.google.dev/api/tuning
+    Shape("google", "tunedModels/{model}:generateContent", "completion", "gemini.generateContent"),
+    Shape("google", "tunedModels/{model}:streamGenerateContent", "completion", "gemini.generateContent"),
     Shape("google", "models/{model}:embedContent", "embedding", "gemini.embedContent"),
     Shape("google", "models/{model}:batchEmbedContents", "embedding", "gemini.embedContent"),
     Shape("google", "models/{model}:predict", "embedding", "vertex.predict", certain=False),
@@ -121,6 +137,9 @@ _GOOGLE = (
     Shape("google", "models/{model}:batchGenerateContent", "batch", "gemini.batches"),
     Shape("google", "models/{model}:asyncBatchEmbedContent", "batch", "gemini.batches"),
     Shape("google", "batches/{id}", "batch", "gemini.batches", "GET", follow_up=True, certain=False),
+    Shape(
+        "google", "files/{id}:download", "batch", "gemini.batch_lines", "GET", follow_up=True, certain=False
+    ),
     Shape("google", "interactions", "completion", "gemini.interactions", certain=False),
     Shape(
         "google",
@@ -179,102 +198,6 @@ _OLLAMA = (
     Shape("ollama", "api/embeddings", "embedding", "ollama.native", certain=False),
 )
 
-_OTHERS = (
-    # https://docs.mistral.ai/api
-    Shape("mistral", "v1/conversations", "completion", "mistral.conversations", certain=False),
-    Shape("mistral", "conversations/{id}", "completion", "mistral.conversations", certain=False),
-    Shape("mistral", "conversations/{id}/restart", "completion", "mistral.conversations", certain=False),
-    Shape("mistral", "v1/ocr", "ocr", "mistral.ocr", certain=False),
-    Shape("mistral", "mistral/azure/ocr", "ocr", "mistral.ocr"),
-    Shape("mistral", "chat/moderations", "moderation", "openai.moderations"),
-    Shape("mistral", "v1/classifications", "moderation", "openai.moderations", certain=False),
-    Shape("mistral", "chat/classifications", "moderation", "openai.moderations", certain=False),
-    Shape("mistral", "v1/batch/jobs", "batch", "mistral.batches", certain=False),
-    Shape("mistral", "batch/jobs/{id}", "batch", "mistral.batches", "GET", follow_up=True, certain=False),
-    # https://openrouter.ai/docs/api-reference
-    Shape("openrouter", "api/v1/images", "image_generation", "openai.images"),
-    Shape("openrouter", "v1/messages", "completion", "anthropic.messages"),
-    # https://docs.perplexity.ai/api-reference
-    Shape("perplexity", "search", "search", "perplexity.search"),
-    # https://docs.voyageai.com/reference and https://jina.ai/embeddings
-    Shape("voyage", "v1/multimodalembeddings", "embedding", "openai.embeddings"),
-    Shape("voyage", "v1/contextualizedembeddings", "embedding", "openai.embeddings"),
-    # https://developers.deepgram.com/reference
-    Shape("deepgram", "v1/listen", "transcription", "deepgram.listen", upload=True),
-    Shape("deepgram", "v1/speak", "speech", "deepgram.speak"),
-    Shape("deepgram", "v1/read", "completion", "deepgram.listen"),
-    # https://elevenlabs.io/docs/api-reference
-    Shape("elevenlabs", "text-to-speech/{model}", "speech", "elevenlabs.speech"),
-    Shape("elevenlabs", "text-to-speech/{model}/stream", "speech", "elevenlabs.speech"),
-    Shape("elevenlabs", "v1/speech-to-text", "transcription", "openai.transcription", upload=True),
-    # https://dev.writer.com/api-reference
-    Shape("writer", "v1/chat", "completion", "openai.chat"),
-    Shape("writer", "v1/completions", "text_completion", "openai.completions"),
-    Shape("writer", "applications/{model}", "completion", "openai.chat"),
-    # https://cloud.ibm.com/apidocs/watsonx-ai
-    Shape("watsonx", "generation/text", "text_completion", "watsonx.generate"),
-    Shape("watsonx", "generation/text_stream", "text_completion", "watsonx.generate"),
-    Shape("watsonx", "text/generation", "text_completion", "watsonx.generate"),
-    Shape("watsonx", "text/generation_stream", "text_completion", "watsonx.generate"),
-    Shape("watsonx", "deployments/{model}/text/generation", "text_completion", "watsonx.generate"),
-    Shape("watsonx", "deployments/{model}/text/generation_stream", "text_completion", "watsonx.generate"),
-    Shape("watsonx", "text/chat", "completion", "openai.chat"),
-    Shape("watsonx", "text/chat_stream", "completion", "openai.chat"),
-    Shape("watsonx", "text/embeddings", "embedding", "watsonx.embeddings"),
-    Shape("watsonx", "text/rerank", "rerank", "watsonx.embeddings"),
-    # https://replicate.com/docs/reference/http
-    Shape("replicate", "v1/predictions", "completion", "replicate.predictions"),
-    Shape("replicate", "models/{model+}/predictions", "completion", "replicate.predictions"),
-    Shape("replicate", "deployments/{model+}/predictions", "completion", "replicate.predictions"),
-    Shape("replicate", "v1/predictions/{id}", "completion", "replicate.predictions", "GET", follow_up=True),
-    # https://docs.aleph-alpha.com/api
-    Shape("alephalpha", "complete", "text_completion", "alephalpha.complete"),
-    Shape("alephalpha", "embed", "embedding", "alephalpha.complete"),
-    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
-    Shape("sagemaker", "endpoints/{model}/invocations", "completion", "sagemaker.invoke"),
-    Shape("sagemaker", "endpoints/{model}/invocations-response-stream", "completion", "sagemaker.invoke"),
-    # https://huggingface.co/docs/inference-providers and https://huggingface.github.io/text-generation-inference
-    Shape("huggingface", "models/{model+}/pipeline/feature-extraction", "embedding", "huggingface.features"),
-    Shape("huggingface", "models/{model+}/pipeline/sentence-similarity", "embedding", "huggingface.features"),
-    Shape("huggingface", "hf-inference/models/{model+}", "text_completion", "tgi.generate"),
-    Shape("huggingface", "generate", "text_completion", "tgi.generate", certain=False),
-    Shape("huggingface", "generate_stream", "text_completion", "tgi.generate", certain=False),
-    Shape("tgi_root", "", "text_completion", "tgi.generate"),
-    # https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api
-    Shape("snowflake", "inference:complete", "completion", "openai.chat"),
-    Shape("snowflake", "cortex/v1/messages", "completion", "anthropic.messages"),
-    # https://docs.databricks.com/en/machine-learning/model-serving
-    Shape("databricks", "serving-endpoints/{model}/invocations", "completion", "openai.chat"),
-    # https://developers.cloudflare.com/workers-ai
-    Shape("cloudflare", "ai/run/{model+}", "completion", "cloudflare.run"),
-)
-
-_MEDIA = (
-    # https://platform.stability.ai/docs/api-reference
-    Shape("stability", "stable-image/generate/{model}", "image_generation", "stability.images", upload=True),
-    Shape("stability", "generation/{model}/text-to-image", "image_generation", "stability.images"),
-    *(
-        Shape("stability", f"stable-image/{kind}/{{model}}", "image_edit", "stability.images", upload=True)
-        for kind in ("edit", "upscale", "control")
-    ),
-    # https://docs.bfl.ai/api-reference
-    Shape("black_forest_labs", "v1/{model}", "image_generation", "black_forest_labs.order"),
-    # https://docs.fal.ai/model-endpoints
-    Shape("fal_ai", "{model+}/requests/{id}", "image_generation", "fal_ai.run", "GET", follow_up=True),
-    Shape("fal_ai", "{model+}", "image_generation", "fal_ai.run"),
-    # https://docs.dev.runwayml.com/api
-    Shape("runwayml", "v1/text_to_image", "image_generation", "runwayml.order"),
-    *(
-        Shape("runwayml", f"v1/{kind}_to_video", "video_generation", "runwayml.order")
-        for kind in ("image", "text", "video")
-    ),
-    # https://www.assemblyai.com/docs/api-reference/transcripts
-    Shape("assemblyai", "v2/transcript", "transcription", "assemblyai.transcript"),
-    Shape(
-        "assemblyai", "v2/transcript/{id}", "transcription", "assemblyai.transcript", "GET", follow_up=True
-    ),
-)
-
 SHAPES = (
     *_OPENAI,
     *_XAI,
@@ -284,6 +207,4 @@ SHAPES = (
     *_BEDROCK_AGENT,
     *_COHERE,
     *_OLLAMA,
-    *_OTHERS,
-    *_MEDIA,
 )

@@ -25,7 +25,7 @@ _LITELLM = frozenset({"litellm"})
 _ANY_HOST = Host(
     "custom_openai",
     (),
-    families=("ollama", "openai", "anthropic", "google", "bedrock", "cohere", "huggingface"),
+    families=("ollama", "openai", "lm_studio", "anthropic", "google", "bedrock", "cohere", "huggingface"),
     accepts=USER_AND_METADATA,
     usage_on_request=True,
 )
@@ -38,6 +38,8 @@ _FAMILY_PROVIDERS = {
     "cohere": "custom_cohere",
     "mistral": "mistral",
     "huggingface": "huggingface",
+    "lm_studio": "custom_openai",
+    "cloudflare": "cloudflare",
 }
 _FAMILY_OF_UPSTREAM = {
     "anthropic": "anthropic",
@@ -179,6 +181,9 @@ def _elsewhere(method: str, host: str, name: str, path: str) -> Route | None:
     families = _ANY_HOST.families
     if upstream in _FAMILY_OF_UPSTREAM:
         families = (_FAMILY_OF_UPSTREAM[upstream], *families)
+    elif upstream == "cloudflare":
+        # Its own paths hold a model behind any word, so that the shapes of other families come first.
+        families = (*families, upstream)
     for family in families:
         found = shape_of(family, method, path)
         if found is None:
@@ -239,9 +244,12 @@ def _route_of(row: Host, found: tuple[Shape, str | None], name: str, path: str, 
     shape, model = found
     wire_format = row.formats.get(shape.wire_format, shape.wire_format)
     location = _LOCATION.search(path) if shape.family == "google" else None
+    operation = shape.operation
     if wire_format == "vertex.rawPredict":
         publisher = _PUBLISHER.search(path)
         wire_format = _PUBLISHER_FORMATS.get(publisher[1] if publisher else "", _OPENAI_PUBLISHER_FORMAT)
+        if model and model.startswith("mistral-ocr"):
+            wire_format, operation = "mistral.ocr", "ocr"
     if model is None:
         named = _BEHIND_AZURE.search(path) or _ENGINE.search(path)
         model = named[1] if named else None
@@ -251,7 +259,7 @@ def _route_of(row: Host, found: tuple[Shape, str | None], name: str, path: str, 
         accepts = row.accepts
     return Route(
         provider=row.provider,
-        operation=shape.operation,
+        operation=operation,
         wire_format=wire_format,
         model=unquote(model) if model else None,
         region=location[1] if location else region or _region_of_openai(name),
