@@ -247,3 +247,21 @@ def test_a_gateways_estimate_counts_in_googles_words_too() -> None:
     body = json.dumps({**CHUNK, "usageMetadata": usage}).encode()
     reading = wire.read(route, Sent(), Received(status=200, body=body))
     assert reading.reported_cost == Decimal("0.000125")
+
+
+def test_an_interaction_states_the_queries_of_its_tools_and_the_kinds_of_their_tokens() -> None:
+    usage = {
+        **INTERACTION["usage"],  # type: ignore[dict-item]
+        "input_tokens_by_modality": [{"modality": "text", "tokens": 266}],
+        "tool_use_tokens_by_modality": [{"modality": "image", "tokens": 4}],
+        "grounding_tool_count": [
+            {"type": "google_search", "count": 2},
+            {"type": "google_maps", "count": 1},
+            {"type": "retrieval", "count": 5},
+            {"type": None, "count": 9},
+        ],
+    }
+    counted = read("gemini.interactions", {**INTERACTION, "usage": usage}).usage
+    assert counted is not None
+    assert dict(counted.units) == {Unit.WEB_SEARCHES: 2, Unit.MAPS_QUERIES: 1}
+    assert counted.input_image_tokens == 4

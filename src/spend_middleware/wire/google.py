@@ -8,7 +8,7 @@ from typing import Any
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire import sse
 from spend_middleware.wire.answers import asked_model, error_word, failure, moment, once, total_note
-from spend_middleware.wire.google_words import finish_word, modalities, search_units, tier_of
+from spend_middleware.wire.google_words import finish_word, grounding_units, modalities, search_units, tier_of
 from spend_middleware.wire.openai import document_of
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import count, listing, mapping, parsed, string, traits_of
@@ -236,6 +236,8 @@ def _later(reading: Reading, route: Route, interaction: Mapping[str, Any]) -> No
 def _interaction_usage(usage: Mapping[str, Any]) -> Usage:
     tools, thoughts = count(usage.get("total_tool_use_tokens")), count(usage.get("total_thought_tokens"))
     into = modalities(usage.get("input_tokens_by_modality"))
+    for kind, tokens in modalities(usage.get("tool_use_tokens_by_modality")).items():
+        into[kind] = into.get(kind, 0) + tokens
     hit = modalities(usage.get("cached_tokens_by_modality"))
     out = modalities(usage.get("output_tokens_by_modality"))
     return Usage(
@@ -254,6 +256,7 @@ def _interaction_usage(usage: Mapping[str, Any]) -> Usage:
         output_image_tokens=out.get("image", 0),
         output_video_tokens=out.get("video", 0),
         total_tokens=count(usage.get("total_tokens")) or None,
+        units=grounding_units(usage.get("grounding_tool_count")),
     )
 
 

@@ -64,6 +64,22 @@ def tier_of(usage: Mapping[str, Any]) -> tuple[str | None, bool]:
     return (tier[:32].lower() if isinstance(tier, str) and tier else None), False
 
 
+# https://ai.google.dev/api/interactions-api#Usage : the types of grounding_tool_count.
+_GROUNDING = {"google_search": Unit.WEB_SEARCHES, "google_maps": Unit.MAPS_QUERIES}
+
+
+def grounding_units(counts: Any) -> dict[str, int]:
+    """Return the queries that an interaction states it made, for the web and for maps apart."""
+    units: dict[str, int] = {}
+    for part in listing(counts):
+        kind = mapping(part).get("type")
+        unit = _GROUNDING.get(kind.lower()) if isinstance(kind, str) else None
+        made = count(mapping(part).get("count"))
+        if unit and made:
+            units[unit] = units.get(unit, 0) + made
+    return units
+
+
 def search_units(chunks: Iterable[Any]) -> dict[str, int]:
     """Return the queries that grounding made, for the web and for maps apart.
 
