@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from pydantic_core import to_json
 
 from spend_middleware import wire
-from spend_middleware.call import NO_USAGE, Cost, Unit, Usage
+from spend_middleware.call import NO_USAGE, UNPRICED, Cost, Unit, Usage
 from spend_middleware.errors import NotFoundError
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
+from spend_middleware.wire.answer_shapes import shape_of_answer
 from spend_middleware.wire.reading import Received, Route, Sent
 
 Prices = Mapping[str, Any]
@@ -55,40 +57,28 @@ def cost_per_token(
     Raises:
         NotFoundError: No price is known for the model.
     """
-    reads, writes = cache_read_input_tokens or 0, cache_creation_input_tokens or 0
     asked = Unit.SEARCH_UNITS if "rerank" in call_type else Unit.QUERIES
-    seconds = Decimal(str(audio_transcription_file_duration))
     units = {
         Unit.INPUT_CHARACTERS: prompt_characters,
         Unit.OUTPUT_CHARACTERS: completion_characters,
-        Unit.INPUT_AUDIO_SECONDS: seconds,
+        Unit.INPUT_AUDIO_SECONDS: Decimal(str(audio_transcription_file_duration)),
         asked: number_of_queries,
     }
-    sides = [
-        Usage(
-            input_tokens=prompt_tokens,
-            output_tokens=output,
-            cache_read_tokens=reads,
-            cache_write_tokens=writes,
-            units={str(unit): count for unit, count in units.items() if count},
-        )
-        for output in (completion_tokens, 0)
-    ]
-    whole, prompt_only = (
-        _amount(
-            _query(
-                model,
-                usage,
-                call_type,
-                custom_llm_provider,
-                region=region_name,
-                service_tier=service_tier,
-                response_seconds=(response_time_ms or 0.0) / 1000,
-                custom_pricing=_custom(custom_cost_per_token, custom_cost_per_second),
-            )
-        )
-        for usage in sides
+    usage = Usage(
+        input_tokens=prompt_tokens,
+        output_tokens=completion_tokens,
+        cache_read_tokens=cache_read_input_tokens or 0,
+        cache_write_tokens=cache_creation_input_tokens or 0,
+        units={str(unit): count for unit, count in units.items() if count},
     )
+    circumstances = {
+        "region": region_name,
+        "service_tier": service_tier,
+        "response_seconds": (response_time_ms or 0.0) / 1000,
+        "custom_pricing": _custom(custom_cost_per_token, custom_cost_per_second),
+    }
+    query = _query(model, usage, call_type, custom_llm_provider, **circumstances)
+    whole, prompt_only = _amount(query), _amount(replace(query, usage=replace(usage, output_tokens=0)))
     return float(prompt_only), float(whole - prompt_only)
 
 
@@ -238,27 +228,12 @@ def _known(cost: Cost, model: object) -> Decimal:
     return cost.amount
 
 
-# The shapes of answers that `price_response` tells apart: (key that must be there, wire format, operation).
-SHAPES = (
-    ("candidates", "gemini.generateContent", "generate_content"),
-    ("usageMetadata", "gemini.generateContent", "generate_content"),
-    ("stopReason", "bedrock.converse", "completion"),
-    ("choices", "openai.chat", "completion"),
-    ("output", "openai.responses", "responses"),
-    ("stop_reason", "anthropic.messages", "completion"),
-    ("data", "openai.embeddings", "embedding"),
-    ("results", "cohere.rerank", "rerank"),
-    ("meta", "cohere.chat", "completion"),
-    ("message", "cohere.chat", "completion"),
-    ("usage", "openai.chat", "completion"),
-)
-PROVIDERS = {"gemini": "gemini", "anthropic": "anthropic", "cohere": "cohere", "bedrock": "bedrock"}
-
-
 def price_response(
     response: Mapping[str, Any], book: PriceBook, model: str | None = None, **circumstances: Any
 ) -> Cost:
     """Price an answer of any supported shape as a live call would be, now.
+
+    An answer that says nothing of what it used has no price, unless its model is billed by the clock.
 
     Args:
         response: The answer; `model` and `custom_llm_provider` may be added to it where it does not name them.
@@ -267,27 +242,32 @@ def price_response(
         circumstances: Further fields of the `PriceQuery`.
     """
     name = str(response.get("model") or response.get("modelVersion") or model or "")
-    wire_format, operation = next(
-        ((fmt, op) for key, fmt, op in SHAPES if key in response), ("openai.chat", "completion")
+    stated = str(response.get("custom_llm_provider") or "")
+    prefix = name.partition("/")[0] if "/" in name else ""
+    shape = shape_of_answer(response, stated or prefix)
+    # A provider before the model's name is the one that is meant, whoever else answers in this shape.
+    listed = stated or ("" if prefix else shape.provider)
+    route = Route(
+        provider=stated or prefix or shape.provider or "openai",
+        operation=shape.operation,
+        wire_format=shape.wire_format,
     )
-    listed = str(response.get("custom_llm_provider") or "") or PROVIDERS.get(
-        wire_format.partition(".")[0], ""
-    )
-    route = Route(provider=listed or "openai", operation=operation, wire_format=wire_format)
     body = _bytes_of(response)
     reading = wire.read(route, Sent(content={"model": name}), Received(status=200, body=body))
     told = {key: value for key, value in circumstances.items() if value is not None}
-    return book.price(
+    cost = book.price(
         PriceQuery(
             provider=listed,
             models=tuple(dict.fromkeys(m for m in (reading.response_model, name, model) if m)),
             usage=reading.usage or NO_USAGE,
-            operation=reading.operation or operation,
+            operation=reading.operation or shape.operation,
             at=time.time(),
+            batch=reading.batch,
             reported_cost=reading.reported_cost,
             **{"service_tier": reading.service_tier, **told},
         )
     )
+    return UNPRICED if reading.usage is None and cost.amount is not None and not cost.charges else cost
 
 
 def _bytes_of(response: Mapping[str, Any]) -> bytes:
