@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import price_sources
+from spend_middleware.pricing.maps import with_aliases
 
 Row = dict[str, Any]
 
 OUT = Path(__file__).parents[1] / "src" / "spend_middleware" / "pricing" / "data" / "prices.json.gz"
+CACHE = Path.home() / ".cache" / "price-wheels"
 MAP_NAME = "model_prices_and_context_window_backup.json"
 
 # (version, day on PyPI): about one release in two weeks for a year, and two older ones for models that are retired now.
@@ -38,7 +40,7 @@ RELEASES = (
     ("1.86.0", "2026-05-24"), ("1.88.0", "2026-06-06"), ("1.90.2", "2026-07-01"), ("1.92.0", "2026-07-12"),
     ("1.94.0", "2026-07-28"), ("1.96.0", "2026-08-09"), ("1.98.0", "2026-08-22"), ("1.99.0", "2026-09-01"),
     ("1.101.0", "2026-09-14"), ("1.103.0", "2026-09-27"), ("1.104.2", "2026-10-08"), ("1.105.1", "2026-10-14"),
-    ("1.106.2", "2026-10-21"), ("1.109.1", "2026-11-12"),
+    ("1.106.2", "2026-10-21"), ("1.109.1", "2026-11-12"), ("1.110.2", "2026-11-20"),
 )  # fmt: skip
 GENAI_PRICES = "0.2.3"
 
@@ -103,10 +105,10 @@ def read_map(wheel: Path) -> dict[str, Row]:
     with zipfile.ZipFile(wheel) as archive:
         name = next(n for n in archive.namelist() if n.endswith(MAP_NAME))
         models = json.loads(archive.read(name))
-    return {key: kept(row) for key, row in models.items() if key not in NOT_MODELS and isinstance(row, dict)}
+    return {key: kept(row) for key, row in with_aliases(models).items() if key not in NOT_MODELS}
 
 
-def kept(row: Row) -> Row:
+def kept(row: Mapping[str, Any]) -> Row:
     """Return the price fields, provider and mode of one row, its numbers free of float artefacts."""
     out = {"litellm_provider": row.get("litellm_provider"), "mode": row.get("mode")}
     for name, value in sorted(row.items()):
@@ -159,18 +161,26 @@ def histories(maps: Mapping[str, dict[str, Row]]) -> dict[str, Timeline]:
 
 
 def later_releases(lines: dict[str, Timeline], maps: Mapping[str, dict[str, Row]], confirmed: Any) -> int:
-    """Add the models of releases after the reference, and those changed prices that a second source confirms."""
+    """Add what releases after the reference add, and those changed prices that a second source confirms.
+
+    New are models, and kinds of prices that no row of the reference has (such as that of a longer cache lifetime).
+    """
     after = False
     taken = 0
+    known = {name for row in maps[REFERENCE].values() for name in row}
     for version, released in RELEASES:
         if after:
             for key, row in maps[version].items():
                 line = lines.setdefault(key, Timeline())
                 if not line.rows:
                     line.rows.append((day_of(released), row))
-                elif line.rows[-1][1] != row and confirmed(key, line.rows[-1][1], row):
+                    continue
+                before = line.rows[-1][1]
+                if before != row and confirmed(key, before, row):
                     line.change(day_of(released), row)
                     taken += 1
+                elif new := {name: price for name, price in row.items() if name not in known}:
+                    line.change(day_of(released), {**before, **new})
         after = after or version == REFERENCE
     return taken
 
@@ -247,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cache", type=Path, required=True, help="folder where wheels are kept")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="folder where wheels are kept")
     parser.add_argument("--out", type=Path, default=OUT, help="the table to write")
     parser.add_argument("--allow-moves", action="store_true", help="accept a table that differs a lot")
     options = parser.parse_args()

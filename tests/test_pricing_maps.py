@@ -108,6 +108,21 @@ def test_prices_of_your_own_survive_a_map(book: PriceBook, tmp_path: Path) -> No
     assert cost(book) == 9
 
 
+def test_an_alias_in_a_map_has_the_price_of_what_it_stands_for(book: PriceBook, tmp_path: Path) -> None:
+    path = tmp_path / "map.json"
+    more = {
+        "gpt-latest": {"alias_of": "gpt"},
+        "of-nothing": {"alias_of": "no such model"},
+        "of-an-alias": {"alias_of": "gpt-latest"},
+        "named": {**GOOD["model-7"], "aliases": ["also-named", "gpt", 7]},
+    }
+    path.write_text(json.dumps({**GOOD, **more}))
+    book.load_map(path)
+    assert cost(book, "gpt-latest") == cost(book, "gpt") == 2
+    assert cost(book, "also-named") == cost(book, "named") == 3
+    assert cost(book, "of-nothing") is None
+
+
 def bad(**changes: Any) -> bytes:
     return json.dumps({**GOOD, "gpt": {**GOOD["gpt"], **changes}}).encode()
 

@@ -58,6 +58,19 @@ CHAT_USAGES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ),
     (
         "openai.chat",
+        {
+            "prompt_tokens": 100,
+            "completion_tokens": 5,
+            "prompt_tokens_details": {
+                "cache_write_tokens": 60,
+                "cache_write_tokens_details": {"ttl_12h_tokens": 40, "ttl_30m_tokens": 20},
+            },
+        },
+        {"cache_write_tokens": 60, "cache_write_1h_tokens": 40},
+        "writes that OpenAI keeps for twelve hours",
+    ),
+    (
+        "openai.chat",
         {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "num_cached_tokens": 9},
         {"cache_read_tokens": 9, "traits": {"cache_reads": "undiscounted"}},
         "Mistral's older word for cached, before there was a discount",

@@ -112,7 +112,8 @@ class Usage:
         output_tokens: All tokens out, reasoning too.
         cache_read_tokens: Of the input: read from a cache.
         cache_write_tokens: Of the input: written to a cache, whatever its lifetime.
-        cache_write_1h_tokens: Of the cache writes: those with the one-hour lifetime.
+        cache_write_1h_tokens: Of the cache writes: those with the longer lifetime, one hour at Anthropic (twelve at
+            OpenAI).
         reasoning_tokens: Of the output: hidden reasoning.
         tool_input_tokens: Of the input: tokens that tools put into the prompt (Gemini).
         total_tokens: The provider's own total where it states one; only compared, never billed.

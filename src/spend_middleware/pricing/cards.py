@@ -27,6 +27,10 @@ _TIERS = {
     "on_demand_priority": "_priority", "on_demand_flex": "_flex",
 }  # fmt: skip
 
+# Writes that live longer cost more: an hour at Anthropic, twelve at OpenAI; no vendor has both.
+_WRITTEN_1H = "cache_creation_input_token_cost_above_1hr"
+_WRITTEN_12H = "cache_creation_input_token_cost_above_12hr"
+
 _ABOVE = re.compile(
     r"^(?:input_cost_per_token|output_cost_per_token|cache_read_input_token_cost|cache_creation_input_token_cost)"
     r".*_above_(\d+)(k?)_tokens(_[a-z]+)?$"
@@ -123,10 +127,12 @@ def _standard(rates: Rates, provider: str, suffix: str, marks: list[str]) -> Tok
     cached = given if cached is None else cached
     written = read("cache_creation_input_token_cost")
     written = given if written is None else written
-    hour = rates.get("cache_creation_input_token_cost_above_1hr")
+    hour = rates.get(_WRITTEN_1H)
     for mark in marks:
-        higher = rates.get("cache_creation_input_token_cost_above_1hr" + mark)
+        higher = rates.get(_WRITTEN_1H + mark)
         hour = hour if higher is None else higher
+    if hour is None:
+        hour = read(_WRITTEN_12H)
     return _filled(rates, suffix, given, output, cached, written, written if hour is None else hour)
 
 
@@ -202,7 +208,7 @@ def _from_tier(rates: Rates, tier: dict[str, object]) -> TokenPrices:
     output = _or(stated, rates.get("output_cost_per_token") or ZERO)
     written = _or(read("cache_creation_input_token_cost"), given)
     cached = _or(read("cache_read_input_token_cost"), given)
-    hour = read("cache_creation_input_token_cost_above_1hr") or written
+    hour = read(_WRITTEN_1H) or written
     prices = _filled(rates, "", given, output, cached, written, hour)
     reasoning = read("output_cost_per_reasoning_token")
     if reasoning is None:
@@ -231,6 +237,10 @@ def _batch(rates: Rates, marks: list[str]) -> TokenPrices:
         cached, written = given, given
     cached = _or(batched("cache_read_input_token_cost"), cached)
     written = _or(batched("cache_creation_input_token_cost"), written)
+    # The discount of a batch stacks with the price of a longer lifetime:
+    # https://docs.claude.com/en/docs/build-with-claude/batch-processing#using-prompt-caching-with-message-batches
+    hour = written if rates.get(_WRITTEN_1H) is None else standard.cache_write_1h
+    hour = _or(batched(_WRITTEN_12H), hour)
 
     def modal(name: str, halved: Decimal, otherwise: Decimal) -> Decimal:
         own = rates.get(name + "_batches")
@@ -243,7 +253,7 @@ def _batch(rates: Rates, marks: list[str]) -> TokenPrices:
         output=output,
         cache_read=cached,
         cache_write=written,
-        cache_write_1h=written,
+        cache_write_1h=hour,
         reasoning=output,
         input_audio=modal("input_cost_per_audio_token", standard.input_audio, given),
         input_image=modal("input_cost_per_image_token", standard.input_image, given),

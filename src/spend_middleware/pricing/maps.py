@@ -58,14 +58,34 @@ def load(location: str | Path, packaged_models: int) -> tuple[PriceMap, str]:
         raise PriceError(f"price map {location}: not an object of models")
     prices = {
         str(model): _checked(str(model), row)
-        for model, row in stored.items()
-        if model not in _NOT_MODELS and isinstance(row, Mapping)
+        for model, row in with_aliases(stored).items()
+        if model not in _NOT_MODELS
     }
     priced = sum(1 for row in prices.values() if any(map(is_price_field, row)))
     least = max(FEWEST_MODELS, int(packaged_models * LEAST_SHARE))
     if priced < least:
         raise PriceError(f"price map {location}: {priced} models with prices, fewer than {least}")
     return prices, f"map.{hashlib.sha256(body).hexdigest()[:12]}"
+
+
+def with_aliases(stored: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the rows of a map with those for its aliases: a row may name further names, or be `alias_of` another.
+
+    An alias of nothing is left out; a model's own row comes before an alias of the same name.
+    """
+    rows = {name: row for name, row in stored.items() if isinstance(row, Mapping)}
+    whole = {name: row for name, row in rows.items() if not isinstance(row.get("alias_of"), str)}
+    out = dict(whole)
+    for row in whole.values():
+        names = row.get("aliases")
+        for name in names if isinstance(names, list) else ():
+            if isinstance(name, str):
+                out.setdefault(name, row)
+    for name, row in rows.items():
+        target = row.get("alias_of")
+        if isinstance(target, str) and target in whole:
+            out.setdefault(name, whole[target])
+    return out
 
 
 def _checked(model: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -210,9 +210,12 @@ def _optional(details: Mapping[str, Any], name: str) -> int | None:
 
 
 def _written(usage: Mapping[str, Any], into: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the tokens written to a cache, and those of them with the one-hour lifetime."""
+    """Return the tokens written to a cache, and those of them with the longer lifetime."""
     lifetimes = mapping(into.get("cache_creation_token_details") or usage.get("cache_creation"))
     hour = count(lifetimes.get("ephemeral_1h_input_tokens"))
+    # https://platform.openai.com/docs/guides/prompt-caching : kept for half an hour, or for twelve.
+    if "cache_write_tokens_details" in into:
+        hour += count(mapping(into["cache_write_tokens_details"]).get("ttl_12h_tokens"))
     written = first_of(into, _WRITTEN)
     if written is None:
         written = usage.get("cache_creation_input_tokens")
