@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -14,12 +15,15 @@ from urllib.parse import urlsplit
 from spend_middleware.call import Charge, Cost, PricingStatus
 from spend_middleware.pricing import adjust, maps
 from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
+from spend_middleware.pricing.field_names import refuse_misspelled
 from spend_middleware.pricing.layers import Layers
 from spend_middleware.pricing.others import Others
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates, check_fields, is_price_field
 from spend_middleware.pricing.table import FOREVER, PriceTable
 from spend_middleware.pricing.tokens import token_charges
+
+_logger = logging.getLogger("spend_middleware.pricing")
 
 _new: Any = tuple.__new__
 _MOST_CACHED = 8192
@@ -77,9 +81,14 @@ class PriceBook:
         """Add prices of your own, in LiteLLM's fields; fields that you leave out keep what the table says.
 
         Raises:
-            PriceError: A price is not usable; then nothing is added.
+            PriceError: A price is not usable, or a field's name is a slip of a price's; then nothing is added.
         """
         checked = {str(model): check_fields(str(model), fields) for model, fields in prices.items()}
+        for model, fields in prices.items():
+            for name in refuse_misspelled(str(model), fields):
+                _logger.warning(
+                    "%r of %r is no price field that is known: it counts for nothing", name, model
+                )
         with self._lock:
             before = self._layers
             own = dict(before.own)
@@ -262,6 +271,7 @@ class PriceBook:
 
     def _custom(self, query: PriceQuery, layers: Layers) -> Cost:
         model = next((m for m in query.models if m), "custom price")
+        refuse_misspelled(model, query.custom_pricing or {})
         rates = Rates(model, check_fields(model, query.custom_pricing or {}))
         sheet = compile_sheet(rates, query)
         lines, reason = charges_of(sheet, query, Others(self.sheet, layers, query))
