@@ -312,8 +312,3 @@ def call_id_of(exchange: Exchange, reading: Reading) -> str:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def stored_charges(cost: Cost) -> list[list[str]]:
-    """Return the charge lines as texts: meter, quantity, USD a unit, USD."""
-    return [[c.meter, str(c.quantity), str(c.unit_price), str(c.amount)] for c in cost.charges]

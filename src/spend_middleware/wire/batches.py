@@ -134,7 +134,7 @@ def read_gemini_lines(route: Route, sent: Sent, received: Received) -> Reading:
 
     https://ai.google.dev/gemini-api/docs/batch-api : JSON lines of key and response.
     """
-    name = sent.url.partition("?")[0].rpartition("/")[2].partition(":")[0]
+    name = str(sent.url).partition("?")[0].rpartition("/")[2].partition(":")[0]
     readings = [
         _gemini_line(route, {"name": name}, line.get("key") or at, line, None)
         for at, line in enumerate(documents(received.body))

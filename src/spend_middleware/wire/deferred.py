@@ -33,7 +33,7 @@ def read_xai(route: Route, sent: Sent, received: Received) -> Reading:
     if reading.usage is None:
         return Reading(billable=False)
     reading.request_model = reading.request_model or reading.response_model
-    reading.once_key = once(route.provider, "completion", _last_part(sent.url))
+    reading.once_key = once(route.provider, "completion", _last_part(str(sent.url)))
     return reading
 
 

@@ -14,15 +14,6 @@ from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.values import count, listing, mapping, parsed, string, traits_of
 
 _USAGE_MARKERS = (b'"usageMetadata"',)
-_LOOKS_LIKE = (
-    "candidates",
-    "usageMetadata",
-    "promptFeedback",
-    "error",
-    "embeddings",
-    "embedding",
-    "predictions",
-)
 
 
 def read_generate(route: Route, sent: Sent, received: Received) -> Reading:
