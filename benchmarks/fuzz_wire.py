@@ -1,4 +1,6 @@
-"""Feed every reader of wire formats made-up answers by the hundred thousand; none may raise or count nonsense.
+"""Feed every reader of wire formats made-up answers by the hundred thousand, and price what they read.
+
+None may raise, count nonsense, or cost what its charge lines do not add up to.
 
     python benchmarks/fuzz_wire.py                        # 100,000 bodies for each format
     python benchmarks/fuzz_wire.py --bodies 2000 bedrock  # fewer, and only the formats whose name has the word
@@ -19,7 +21,10 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from spend_middleware.call import Usage
+from spend_middleware.call import Usage, to_pico
+from spend_middleware.pricing.adjust import exact
+from spend_middleware.pricing.book import PriceBook
+from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.wire import READERS, Reading, Received, Route, Sent
 
 WIRE = Path(__file__).parents[1] / "src" / "spend_middleware" / "wire"
@@ -80,6 +85,27 @@ KINDS = (
     "application/vnd.amazon.eventstream",
     "",
 )
+
+# What is billed in as many ways as there are: provider, model, operation.
+MODELS = (
+    ("openai", "gpt-6.1-sol", "responses"),
+    ("anthropic", "claude-opus-4-6", "completion"),
+    ("gemini", "gemini-2.5-pro", "completion"),
+    ("vertex_ai", "text-embedding-004", "embedding"),
+    ("bedrock", "amazon.nova-pro-v1:0", "completion"),
+    ("dashscope", "qwen3-max", "completion"),
+    ("deepseek", "deepseek-v4-pro", "completion"),
+    ("openai", "whisper-1", "transcription"),
+    ("openai", "tts-1", "speech"),
+    ("openai", "gpt-image-1.5", "image_generation"),
+    ("openai", "dall-e-3", "image_generation"),
+    ("openai", "sora-2", "video_generation"),
+    ("cohere", "rerank-v3.5", "rerank"),
+    ("mistral", "mistral-ocr-latest", "ocr"),
+    ("bedrock", "guardrails", "guardrail"),
+    ("nobody", "no such model", "completion"),
+)
+AT = 1_795_000_000.0
 
 
 def words() -> list[str]:
@@ -153,6 +179,32 @@ def _nonsense(usage: Usage) -> Iterator[str]:
         yield from _nonsense(inner)
 
 
+def mispriced(rng: random.Random, reading: Reading) -> Iterator[str]:
+    """Yield what is wrong with the price of what was read, for a model of any kind."""
+    provider, model, operation = rng.choice(MODELS)
+    for one in (reading, *reading.more):
+        if one.usage is None:
+            continue
+        query = PriceQuery(
+            provider=provider,
+            models=(model,),
+            usage=one.usage,
+            operation=operation,
+            at=AT,
+            service_tier=one.service_tier,
+            batch=one.batch,
+            reported_cost=one.reported_cost if rng.random() < 0.5 else None,
+        )
+        cost = PriceBook.bundled().price(query)
+        if cost.amount is None:
+            if not cost.reason:
+                yield "unpriced without a reason"
+        elif not (cost.amount.is_finite() and cost.amount >= 0):
+            yield f"costs {cost.amount}"
+        elif to_pico(exact(list(cost.charges))) != to_pico(cost.amount):
+            yield f"{cost.amount} is not the sum of its lines"
+
+
 def one_body(wire_format: str, number: int, seed: int, keys: list[str]) -> str | None:
     """Read the numbered body of a format; return what is wrong, None when nothing is."""
     rng = random.Random(f"{seed}/{wire_format}/{number}")
@@ -167,7 +219,8 @@ def one_body(wire_format: str, number: int, seed: int, keys: list[str]) -> str |
         body=body_of(rng, value_of(rng, keys, 5)),
     )
     try:
-        return next(problems(READERS[wire_format](route, sent, received)), None)
+        reading = READERS[wire_format](route, sent, received)
+        return next(problems(reading), None) or next(mispriced(rng, reading), None)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
 
