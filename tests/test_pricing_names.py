@@ -110,3 +110,13 @@ def test_a_geography_costs_more_than_the_bare_model() -> None:
     )
     assert bare is not None
     assert us == bare * 11 / 10
+
+
+@pytest.mark.parametrize(
+    ("voice", "key"), [("aura-2-thalia-en", "deepgram/aura-2"), ("aura-asteria-en", "deepgram/aura")]
+)
+def test_a_voice_has_the_price_of_its_family(voice: str, key: str) -> None:
+    rates = PriceBook.bundled().rates("deepgram", voice, AT)
+    assert rates is not None
+    assert rates["key"] == key
+    assert PriceBook.bundled().rates("deepgram", "aura-9-thalia-en", AT) is None

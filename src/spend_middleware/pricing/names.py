@@ -17,6 +17,8 @@ _CONTEXT = re.compile(
 _DATE = re.compile(r"-(?:20\d{2}-[01]\d-[0-3]\d|20\d{2}[01]\d[0-3]\d)$")
 _VERTEX_REVISION = re.compile(r"-00\d$")
 _AT_VERSION = re.compile(r"@[\w.-]+$")
+# https://developers.deepgram.com/docs/tts-models : a voice of a family, as in aura-2-thalia-en; the family has the price.
+_DEEPGRAM_VOICE = re.compile(r"^(aura(?:-\d+)?)-[a-z]+-[a-z]{2}$")
 _GOOGLE_PATH = re.compile(r"^(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/[^/]+/)?models/")
 _BILLIONS = re.compile(r"(?<![\dx.])(\d+(?:[.p]\d+)?)b(?![a-z0-9])")
 _EXPERTS = re.compile(r"(\d+)x(\d+)b(?![a-z0-9])")
@@ -129,6 +131,8 @@ def _by_cloud(provider: str, model: str) -> Iterator[str]:
     if provider == "fireworks_ai":
         yield f"accounts/fireworks/models/{model}"
         yield model.removeprefix("accounts/fireworks/models/")
+    if provider == "deepgram":
+        yield _DEEPGRAM_VOICE.sub(r"\1", model)
     yield _DATE.sub("", model)
 
 

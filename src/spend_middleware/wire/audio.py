@@ -11,9 +11,13 @@ from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, reported, streamed, total_note, unless_failed
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
+from spend_middleware.wire.sound import seconds_of
 from spend_middleware.wire.sse import objects
 from spend_middleware.wire.tokens import has_tokens, token_usage
 from spend_middleware.wire.values import amount, count, listing, mapping, parsed, string, units_of, within
+
+# https://docs.x.ai/docs/models, "Voice" : both endpoints serve one model, which a request need not name.
+_USUAL = {"xai.stt": "grok-voice-transcribe-1.0", "xai.tts": "grok-tts"}
 
 
 @unless_failed
@@ -28,7 +32,7 @@ def read_transcription(route: Route, sent: Sent, received: Received) -> Reading:
         raw_usage=reported(usage) or _duration(content),
         usage_note=_note(usage, counts),
         reported_cost=stated_cost(route.provider, usage),
-        request_model=asked_model(route, sent),
+        request_model=asked_model(route, sent) or _USUAL.get(route.wire_format),
         response_model=string(content.get("model")),
         response_id=string(content.get("id")) or received.headers.get("x-request-id"),
         finish_reason=string(content.get("finish_reason")),
@@ -85,17 +89,29 @@ def read_speech(route: Route, sent: Sent, received: Received) -> Reading:
     usage = within(content, "usage")
     # platform.openai.com/docs/pricing: tts-1 is billed by the characters of `input`; the same holds for `text` at
     # xAI, ElevenLabs and Deepgram. Models that are billed by tokens report them in the stream's last event.
-    units = {Unit.INPUT_CHARACTERS: _characters(sent, received)}
-    counts = _speech_usage(usage, {name: value for name, value in units.items() if value})
+    seconds = None if has_tokens(usage) else _measured(sent, received)
+    counts = _speech_usage(
+        usage,
+        units_of(**{Unit.INPUT_CHARACTERS: _characters(sent, received), Unit.OUTPUT_AUDIO_SECONDS: seconds}),
+    )
     return Reading(
         usage=counts,
         raw_usage=reported(usage),
+        usage_note=None if seconds is None else "the seconds are measured from the sound",
         reported_cost=stated_cost(route.provider, usage),
         request_model=_speech_model(route, sent),
         response_model=string(received.headers.get("dg-model-name")),
         response_id=received.headers.get("x-request-id") or received.headers.get("dg-request-id"),
         stream=stream,
     )
+
+
+def _measured(sent: Sent, received: Received) -> Decimal | None:
+    # https://platform.openai.com/docs/pricing : gpt-4o-mini-tts is billed by tokens that an answer in sound does not
+    # state; its price for a minute of sound is given as well.
+    if not received.complete or "json" in received.headers.get("content-type", "") or streamed(received):
+        return None
+    return seconds_of(received.body, string((sent.content or {}).get("response_format")))
 
 
 def _spoken(received: Received) -> tuple[Mapping[str, Any], bool]:
@@ -105,7 +121,7 @@ def _spoken(received: Received) -> tuple[Mapping[str, Any], bool]:
     return (mapping(parsed(received.body)) if "json" in kind else {}), False
 
 
-def _speech_usage(usage: Mapping[str, Any], units: Mapping[str, int]) -> Usage | None:
+def _speech_usage(usage: Mapping[str, Any], units: Mapping[str, Decimal | int]) -> Usage | None:
     if not has_tokens(usage):
         return Usage(units=units) if units else None
     counts = token_usage(usage, units)
@@ -138,7 +154,8 @@ def _characters(sent: Sent, received: Received) -> int:
 def _speech_model(route: Route, sent: Sent) -> str | None:
     # ElevenLabs has the voice in the path and the model in the body, Deepgram has the model in the query.
     content = sent.content or {}
-    return string(content.get("model_id")) or _in_query(sent, "model") or asked_model(route, sent)
+    named = string(content.get("model_id")) or _in_query(sent, "model") or asked_model(route, sent)
+    return named or _USUAL.get(route.wire_format)
 
 
 def _in_query(sent: Sent, name: str) -> str | None:
