@@ -159,7 +159,8 @@ class GenaiPrices:
                 continue
             for name in model.names:
                 key = f"{model.provider}/{name}"
-                if key not in lines and name not in mine:
+                # A bare name of Vertex's does not price a call of the Gemini API.
+                if key not in lines and not (name in mine and is_of(lines[name], model.provider)):
                     row = {"litellm_provider": model.provider}
                     lines[key] = timeline([(day, {**row, **step}) for day, step in model.steps])
                     added += 1
@@ -168,10 +169,12 @@ class GenaiPrices:
 
 def fits(line: Any, model: Model) -> bool:
     """Return whether a timeline belongs to the provider of a model (bare names are shared between providers)."""
-    provider = str(line.rows[-1][1].get("litellm_provider") or "")
-    if provider.startswith(model.provider) or provider == f"{model.provider}_chat":
-        return True
-    return model.provider == "gemini" and provider.startswith("vertex_ai")
+    return is_of(line, model.provider) or (model.provider == "gemini" and is_of(line, "vertex_ai"))
+
+
+def is_of(line: Any, provider: str) -> bool:
+    """Return whether a timeline's rows are a provider's own."""
+    return str(line.rows[-1][1].get("litellm_provider") or "").startswith(provider)
 
 
 def keys_of(model: Model) -> list[str]:
