@@ -116,3 +116,40 @@ def test_bytes_of_any_kind_are_read_without_raising(wire_format: str, body: byte
     check(wire_format, {}, body, kind)
     check(wire_format, {}, b"\0" + body, kind)
     check(wire_format, {}, b"data: " + body, kind)
+
+
+ODD = (
+    None, True, False, 0, -1, 7, 2**63, -(2**70), 0.5, -2.5, 1e308, math.inf, -math.inf, math.nan,
+    "", "12", "-3", "1e999", "nan", "inf", [], {}, [1], {"tokens": math.nan},
+)  # fmt: skip
+usages = st.dictionaries(st.sampled_from(WORDS), st.sampled_from(ODD), min_size=2, max_size=12)
+
+
+def everywhere(usage: dict[str, Any]) -> dict[str, Any]:
+    """An answer that has a usage in each place where a reader may look for it."""
+    nested = {"usage": usage, "usageMetadata": usage, "usage_info": usage, **usage}
+    return {
+        **nested,
+        **{
+            name: nested
+            for name in ("message", "response", "metadata", "delta", "result", "output", "x_groq")
+        },
+        "meta": {"billed_units": usage, "tokens": usage},
+        "metrics": usage,
+        "results": [nested],
+        "predictions": [{"embeddings": {"statistics": usage}}],
+        "status": "completed",
+        "object": "thread.run",
+        "id": "x",
+        "done": True,
+    }
+
+
+@pytest.mark.parametrize("wire_format", FORMATS)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(usage=usages)
+def test_numbers_of_any_kind_in_a_usage_are_counted_without_raising(
+    wire_format: str, usage: dict[str, Any]
+) -> None:
+    for body, kind in zip(spellings(everywhere(usage)), HEADERS, strict=True):
+        check(wire_format, {"model": "m", "n": usage.get("n")}, body, kind)
