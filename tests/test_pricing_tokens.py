@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spend_middleware.call import EXACT, Cost, PricingStatus, Usage
@@ -273,10 +272,44 @@ def test_every_token_is_in_exactly_one_line(model: tuple[str, str], usage: Usage
     assert made == max(usage.output_tokens, 0)
 
 
-@given(models, usages, st.sampled_from(["input_tokens", "output_tokens"]), st.integers(1, 50_000))
-def test_more_tokens_never_cost_less(model: tuple[str, str], usage: Usage, meter: str, more: int) -> None:
-    less = cost(*model, usage).amount
-    greater = cost(*model, replace(usage, **{meter: max(getattr(usage, meter), 0) + more})).amount
+# Each disjoint meter, with the counts of a usage that hold its tokens.
+METERS = {
+    "text in": ("input_tokens",),
+    "read from a cache": ("input_tokens", "cache_read_tokens"),
+    "sound read from a cache": (
+        *("input_tokens", "input_audio_tokens", "cache_read_tokens", "cache_read_audio_tokens"),
+    ),
+    "written to a cache": ("input_tokens", "cache_write_tokens"),
+    "written to a cache for long": ("input_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    "sound in": ("input_tokens", "input_audio_tokens"),
+    "pictures in": ("input_tokens", "input_image_tokens"),
+    "film in": ("input_tokens", "input_video_tokens"),
+    "text out": ("output_tokens",),
+    "reasoning": ("output_tokens", "reasoning_tokens"),
+    "sound out": ("output_tokens", "output_audio_tokens"),
+    "pictures out": ("output_tokens", "output_image_tokens"),
+    "film out": ("output_tokens", "output_video_tokens"),
+}
+meter_counts = st.fixed_dictionaries({meter: st.just(0) | st.integers(0, 100_000) for meter in METERS})
+
+
+def usage_of(counted: dict[str, int]) -> Usage:
+    """Return the usage that has these tokens in its meters."""
+    sums: dict[str, int] = {}
+    for meter, tokens in counted.items():
+        for name in METERS[meter]:
+            sums[name] = sums.get(name, 0) + tokens
+    return Usage(**sums)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("meter", METERS)
+@settings(max_examples=60)
+@given(model=models, counted=meter_counts, more=st.integers(1, 50_000), batch=st.booleans())
+def test_more_of_any_meter_never_costs_less(
+    meter: str, model: tuple[str, str], counted: dict[str, int], more: int, batch: bool
+) -> None:
+    less = cost(*model, usage_of(counted), batch=batch).amount
+    greater = cost(*model, usage_of({**counted, meter: counted[meter] + more}), batch=batch).amount
     assert less is not None
     assert greater is not None
     assert greater >= less

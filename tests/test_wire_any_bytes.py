@@ -130,10 +130,7 @@ def everywhere(usage: dict[str, Any]) -> dict[str, Any]:
     nested = {"usage": usage, "usageMetadata": usage, "usage_info": usage, **usage}
     return {
         **nested,
-        **{
-            name: nested
-            for name in ("message", "response", "metadata", "delta", "result", "output", "x_groq")
-        },
+        **dict.fromkeys(("message", "response", "metadata", "delta", "result", "output", "x_groq"), nested),
         "meta": {"billed_units": usage, "tokens": usage},
         "metrics": usage,
         "results": [nested],
