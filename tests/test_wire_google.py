@@ -180,7 +180,9 @@ def test_a_prediction_counts_tokens_and_characters_of_all_its_parts() -> None:
 
 def test_predicted_images_are_counted() -> None:
     image = {"bytesBase64Encoded": "aaaa", "mimeType": "image/png"}
-    counted = read("vertex.predict", {"predictions": [image, image]}).usage
+    reading = read("vertex.predict", {"predictions": [image, image]})
+    assert reading.operation == "image_generation"
+    counted = reading.usage
     assert counted is not None
     assert dict(counted.units) == {Unit.OUTPUT_IMAGES: 2}
 

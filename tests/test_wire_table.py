@@ -285,6 +285,13 @@ def test_a_rule_of_the_user_comes_first_and_the_longer_one_wins(host: str, path:
     assert route.provider == provider
 
 
+@pytest.mark.parametrize("path", ["/v1/ocr", "/v1/decisions", "/v1/containers", "/v1/score"])
+def test_what_one_vendor_alone_has_is_not_seen_elsewhere_unless_a_rule_says_whose_it_is(path: str) -> None:
+    assert recognise("POST", "app.example.com", path) is None
+    proxy = recognise("POST", "app.example.com", path, rules_of({"app.example.com": "litellm_proxy"}))
+    assert (proxy is not None) is (path == "/v1/ocr")
+
+
 def test_a_litellm_proxy_gets_everything_and_prices_by_model() -> None:
     route = recognise("POST", "llm.example.com", "/chat/completions", RULES)
     assert route is not None

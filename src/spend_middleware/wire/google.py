@@ -168,6 +168,7 @@ def read_predict(route: Route, sent: Sent, received: Received) -> Reading:
         units[Unit.INPUT_CHARACTERS] = characters
     if images:
         units[Unit.OUTPUT_IMAGES] = images
+        reading.operation = "image_generation"
     tokens = sum(count(part.get("token_count")) for part in statistics)
     if units or any("token_count" in part for part in statistics):
         reading.usage = Usage(input_tokens=tokens, units=units)

@@ -40,6 +40,7 @@ HOSTS: tuple[Host, ...] = (
     Host(
         "openai",
         ("api.openai.com", "*.api.openai.com"),
+        families=("openai", "openai_own"),
         accepts=USER_AND_METADATA,
         usage_on_request=True,
     ),
@@ -56,7 +57,7 @@ HOSTS: tuple[Host, ...] = (
             "*.api.cognitive.microsoft.com",
             "*.azure-api.net",
         ),
-        families=("openai", "anthropic", "azure_speech"),
+        families=("openai", "openai_own", "anthropic", "azure_speech"),
         accepts=USER_AND_METADATA,
         usage_on_request=True,
     ),

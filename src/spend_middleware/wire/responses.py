@@ -148,7 +148,7 @@ def _text_of(response: Mapping[str, Any]) -> str:
 
 
 @unless_failed
-def read_container(route: Route, _sent: Sent, received: Received) -> Reading:
+def read_container(_route: Route, _sent: Sent, received: Received) -> Reading:
     """Read an answer of POST /containers: a session is billed when it is made, at one price whatever runs in it.
 
     https://platform.openai.com/docs/api-reference/containers/createContainers
@@ -160,7 +160,6 @@ def read_container(route: Route, _sent: Sent, received: Received) -> Reading:
         # The row of the price table that holds the session's price.
         request_model="container",
         response_id=string(content.get("id")),
-        billable=made or route.certain,
     )
 
 

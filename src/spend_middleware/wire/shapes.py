@@ -42,10 +42,6 @@ _OPENAI = (
     Shape("openai", "openai/responses", "responses", "openai.responses", certain=False),
     Shape("openai", "responses", "responses", "openai.responses", certain=False),
     Shape("openai", "responses/{id}", "responses", "openai.responses", "GET", follow_up=True, certain=False),
-    # Questions about an input, answered as probabilities: the usage is that of a response.
-    Shape("openai", "v1/decisions", "decision", "openai.completions", certain=False),
-    # A container is billed when it is made, whichever calls then name it.
-    Shape("openai", "v1/containers", "container", "openai.containers", certain=False),
     Shape("openai", "v1/embeddings", "embedding", "openai.embeddings"),
     Shape("openai", "embeddings", "embedding", "openai.embeddings", certain=False),
     Shape("openai", "images/generations", "image_generation", "openai.images"),
@@ -77,10 +73,8 @@ _OPENAI = (
     Shape("openai", "generations/jobs/{id}", "video_generation", "openai.videos", "GET", follow_up=True),
     Shape("openai", "v1/rerank", "rerank", "cohere.rerank", certain=False),
     Shape("openai", "v2/rerank", "rerank", "cohere.rerank", certain=False),
-    # vLLM's and LiteLLM's proxy's own: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+    # vLLM and LiteLLM's proxy: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
     Shape("openai", "rerank", "rerank", "cohere.rerank", certain=False),
-    Shape("openai", "v1/score", "rerank", "openai.embeddings", certain=False),
-    Shape("openai", "v1/ocr", "ocr", "mistral.ocr", certain=False),
 )
 
 _XAI = (

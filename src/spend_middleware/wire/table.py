@@ -165,7 +165,7 @@ def _by_host(name: str) -> tuple[Host | None, str | None]:
 def _by_provider(provider: str, method: str, name: str, path: str) -> Route | None:
     row = _BY_PROVIDER.get(provider) or dataclasses.replace(_ANY_HOST, provider=provider)
     if provider in ("litellm_proxy", "litellm"):
-        row = Host("litellm_proxy", (), _ANY_HOST.families, _LITELLM, usage_on_request=True)
+        row = Host("litellm_proxy", (), (*_ANY_HOST.families, "mistral"), _LITELLM, usage_on_request=True)
     route = _route(row, method, name, path, None, families=(*row.families, *_ANY_HOST.families))
     if route is None or row.provider != "litellm_proxy":
         return route

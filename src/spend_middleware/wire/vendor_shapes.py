@@ -5,6 +5,10 @@ from __future__ import annotations
 from spend_middleware.wire.shapes import Shape
 
 _PLATFORMS = (
+    # OpenAI alone: questions about an input, answered as probabilities, with the usage of a response; and containers,
+    # which are billed when they are made, whichever calls then name them.
+    Shape("openai_own", "v1/decisions", "decision", "openai.completions"),
+    Shape("openai_own", "v1/containers", "container", "openai.containers"),
     # https://docs.mistral.ai/api
     Shape("mistral", "v1/conversations", "completion", "mistral.conversations", certain=False),
     Shape("mistral", "conversations/{id}", "completion", "mistral.conversations", certain=False),
