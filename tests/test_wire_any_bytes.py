@@ -118,7 +118,7 @@ def test_bytes_of_any_kind_are_read_without_raising(wire_format: str, body: byte
     check(wire_format, {}, b"data: " + body, kind)
 
 
-ODD = (
+ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 7, 2**63, -(2**70), 0.5, -2.5, 1e308, math.inf, -math.inf, math.nan,
     "", "12", "-3", "1e999", "nan", "inf", [], {}, [1], {"tokens": math.nan},
 )  # fmt: skip
