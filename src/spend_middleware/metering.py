@@ -16,6 +16,7 @@ from spend_middleware.call import (
     Attribution,
     Call,
     Cost,
+    PricingStatus,
     Status,
     Usage,
     UsageSource,
@@ -102,6 +103,17 @@ OPEN_WEIGHTS = (
     ),
     *(
         "nomic-embed",
+        "text-embedding-nomic",
+        "embeddinggemma",
+        "nemotron",
+        "minimax-",
+        "hermes",
+        "internlm",
+        "exaone",
+        "zephyr",
+        "minicpm",
+        "moondream",
+        "magistral",
         "bge-",
         "e5-",
         "mxbai",
@@ -112,6 +124,11 @@ OPEN_WEIGHTS = (
         "llava",
         "kimi-",
     ),
+)
+
+# LiteLLM's names of servers that people run themselves: what `Settings.providers` may call a host.
+SELF_HOSTED = frozenset(
+    ("hosted_vllm", "vllm", "lm_studio", "llamafile", "docker_model_runner", "xinference")
 )
 
 _SELF_HOSTED = NO_COST._replace(reason="a model of one's own machines has no price")
@@ -256,18 +273,23 @@ def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> 
             response_seconds=call.ended_at - call.started_at,
         )
     )
-    if cost.amount is None and LOCAL in traits and is_self_hosted(call):
+    if (LOCAL in traits or call.provider in SELF_HOSTED) and is_self_hosted(call, cost):
         return _SELF_HOSTED
     return cost
 
 
-def is_self_hosted(call: Call) -> bool:
+def is_self_hosted(call: Call, cost: Cost) -> bool:
     """Whether a call to a host of this machine or network went to a model that runs there.
 
-    Only for names of open weights: a name that nobody knows may stand for a gateway's alias, and is unpriced.
+    Open weights do, though a vendor may sell them too. Of other names only those that no list prices, and of these
+    not the bare ones: a name that nobody knows may stand for a gateway's alias, and is unpriced.
     """
     name = call.model.lower()
-    return call.provider == "ollama" or "/" in name or name.startswith(OPEN_WEIGHTS)
+    if cost.amount is not None:
+        return cost.status is PricingStatus.PRICED and name.rpartition("/")[2].startswith(OPEN_WEIGHTS)
+    if call.provider == "ollama" or call.provider in SELF_HOSTED:
+        return True
+    return "/" in name or name.startswith(OPEN_WEIGHTS)
 
 
 def price_again(call: Call, usage: Usage, source: UsageSource, note: str | None, book: PriceBook) -> Call:
