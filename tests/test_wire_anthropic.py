@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spend_middleware.call import Unit
-from wire_reads import events, read
+from wire_reads import events, read, tokens
 
 MESSAGE = {
     "id": "msg_1",
@@ -173,3 +173,29 @@ def test_the_older_completions_give_text_and_no_usage(streamed: bool) -> None:
     assert (reading.response_model, reading.finish_reason) == ("claude-2", "stop_sequence")
     assert reading.visible_text is not None
     assert reading.visible_text() == "one two"
+
+
+@pytest.mark.parametrize(
+    ("start", "delta"),
+    [
+        ({"input_tokens": 100, "output_tokens": 1}, {"output_tokens": 50}),
+        ({"input_tokens": 100, "output_tokens": 1}, {"input_tokens": 100, "output_tokens": 50}),
+        ({"input_tokens": 100, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 50}),
+        ({"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 100, "output_tokens": 50}),
+        ({"input_tokens": 7, "output_tokens": 1}, {"input_tokens": 100, "output_tokens": 50}),
+        (
+            {"input_tokens": 100, "output_tokens": 1},
+            {"input_tokens": 0, "cache_creation": {"ephemeral_5m_input_tokens": 0}, "output_tokens": 50},
+        ),
+        ({"input_tokens": 120}, {"input_tokens": 0, "cache_read_input_tokens": 100, "output_tokens": 50}),
+        ({"input_tokens": 100, "output_tokens": 1}, {"input_tokens": None, "output_tokens": 50}),
+    ],
+)
+def test_start_and_end_of_a_stream_are_merged_whoever_states_the_input(
+    start: dict[str, Any], delta: dict[str, Any]
+) -> None:
+    body = events(
+        {"type": "message_start", "message": {"model": "claude-x", "usage": start}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": delta},
+    )
+    assert tokens(read("anthropic.messages", body)) == (100, 50)

@@ -15,6 +15,9 @@ from spend_middleware.wire.values import count, listing, mapping, string, traits
 
 _START_MARKERS = (b'"message_start"',)
 _END_MARKERS = (b'"type":"message_delta"', b'"type": "message_delta"')
+_INPUTS = frozenset(
+    {"input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation"}
+)
 
 
 def read_messages(route: Route, sent: Sent, received: Received) -> Reading:
@@ -134,9 +137,8 @@ def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
     """
     start = next(sse.objects_holding(body[: 1 << 18], *_START_MARKERS), {})
     message = mapping(start.get("message"))
-    usage = dict(mapping(message.get("usage")))
     delta = next(sse.objects_holding(body, *_END_MARKERS), {})
-    usage.update({name: value for name, value in mapping(delta.get("usage")).items() if value is not None})
+    usage = _restated(mapping(message.get("usage")), mapping(delta.get("usage")))
     reading = _of_message(route, sent, message, usage)
     reading.stream = True
     reading.finish_reason = string(mapping(delta.get("delta")).get("stop_reason"))
@@ -150,6 +152,17 @@ def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
     elif reading.usage is None:
         reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
     return reading
+
+
+def _restated(usage: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counts of a stream's end over those of its start: they are cumulative.
+
+    Some who speak Anthropic's format state the input in the start alone and restate it as 0, which is no news.
+    """
+    stated = {name: value for name, value in later.items() if value is not None}
+    if not any(count(stated.get(name)) for name in _INPUTS):
+        stated = {name: value for name, value in stated.items() if name not in _INPUTS or not usage.get(name)}
+    return {**usage, **stated}
 
 
 def _delta_of(event: Mapping[str, Any]) -> str:
