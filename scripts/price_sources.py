@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -73,6 +73,7 @@ class Model:
     names: tuple[str, ...]
     steps: list[tuple[int, Row]]
     hourly: bool = False
+    matches: Callable[[str], bool] = bool
 
 
 def names_of(model: Any) -> tuple[str, ...]:
@@ -164,7 +165,31 @@ class GenaiPrices:
                     row = {"litellm_provider": model.provider}
                     lines[key] = timeline([(day, {**row, **step}) for day, step in model.steps])
                     added += 1
+        self.end_trials(lines)
         return dated, added
+
+    def end_trials(self, lines: dict[str, Any]) -> None:
+        """Let no trial's price of zero outlive the trial: once litellm drops the row, the family's price counts.
+
+        Here genai-prices' looser patterns do, for nothing else says what such a model costs.
+        """
+        for key, line in lines.items():
+            row = line.rows[-1][1]
+            provider = row.get("litellm_provider")
+            name = key.removeprefix(f"{provider}/")
+            if line.removed is None or not is_trial(row) or "free" in name:
+                continue
+            model = next((m for m in self.models if m.provider == provider and m.matches(name)), None)
+            if model is None or not model.steps[-1][1].get(PAIR[0]):
+                continue
+            bare = {field: row[field] for field in ("litellm_provider", "mode")}
+            for since, step in model.steps[step_at(model, line.removed) :]:
+                line.change(max(since, line.removed), {**bare, **step})
+
+
+def is_trial(row: Mapping[str, Any]) -> bool:
+    """Return whether a row says that its tokens cost nothing."""
+    return all(name in row and not value(row, name) for name in PAIR)
 
 
 def fits(line: Any, model: Model) -> bool:
@@ -256,5 +281,5 @@ def read_genai(wheel: Path) -> GenaiPrices:
         for model in provider.models if name else ():
             steps, by_hour = steps_of(model)
             if name:
-                models.append(Model(name, names_of(model), steps, by_hour))
+                models.append(Model(name, names_of(model), steps, by_hour, model.match.is_match))
     return GenaiPrices(models)

@@ -26,6 +26,9 @@ KNOWN: list[tuple[str, str, str, str]] = [
     ("mistral", "mistral-large-4", "2026-10-20", "0.00554"),
     ("mistral", "mistral-large-4", "2026-10-29", "0.0028"),
     ("openrouter", "openai/gpt-4o", "2026-11-20", "0.0125"),
+    # A trial that was free, and what its family costs since the trial ended.
+    ("gemini", "gemini-2.0-flash-exp", "2026-03-12", "0"),
+    ("gemini", "gemini-2.0-flash-exp", "2026-11-20", "0.0005"),
 ]
 
 
