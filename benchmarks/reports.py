@@ -33,7 +33,8 @@ from spend_middleware.store.records import Values, values_of
 from spend_middleware.store.report_sources import CALL_SUMS, CUSTOMERS, DAILY, LOGS, NAMES, TAGS, TOTALS
 from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter, Period
 from spend_middleware.store.reports import Reports
-from spend_middleware.store.rollups import CUSTOMER, KINDS, SUMS, WIDE, tag_rows
+from spend_middleware.store.rollups import CUSTOMER, KINDS, SUMS, WIDE
+from spend_middleware.store.row_tags import tag_rows
 
 FIRST_DAY = datetime(2026, 6, 1, tzinfo=UTC)
 DAYS = 90

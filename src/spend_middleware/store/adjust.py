@@ -15,9 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from spend_middleware.call import new_call_id, to_pico
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
+from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, Values, storable
 from spend_middleware.store.report_sources import ADJUSTMENTS, LOGS
-from spend_middleware.store.rollups import MICRO, SUMS, Amounts, moves_of
+from spend_middleware.store.rollups import MICRO, SUMS, Amounts
 from spend_middleware.store.rows import STORED
 
 _AT_ONCE = 500

@@ -194,6 +194,7 @@ class Database:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._engine: Engine | None = None
+        self._writing: Engine | None = None
         self._lock = threading.Lock()
 
     @property
@@ -207,7 +208,9 @@ class Database:
     @property
     def writing(self) -> Engine:
         """The same engine for transactions that write."""
-        return self.engine.execution_options(**{WRITES: True})
+        if self._writing is None:
+            self._writing = self.engine.execution_options(**{WRITES: True})
+        return self._writing
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone, they are not ours to close."""

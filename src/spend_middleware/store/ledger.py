@@ -16,6 +16,7 @@ from spend_middleware.store.migrate import migrate
 from spend_middleware.store.postgres import PostgresTables
 from spend_middleware.store.records import AT, Values
 from spend_middleware.store.rollups import Moves
+from spend_middleware.store.row_tags import with_plain_tags
 from spend_middleware.store.sqlite import SqliteTables
 
 UTC_ZONE = "UTC"
@@ -28,6 +29,11 @@ _REFUSALS = (
 )  # SQLSTATE classes: data exception, integrity violation, a limit of the program
 
 
+_UNIQUE_VIOLATION = "23505"
+_NAMED_REFUSALS = frozenset(("IntegrityError", "DataError", "InterfaceError", "ProgrammingError"))
+"""Errors of SQLite's driver, and of psycopg's where it cannot pack a value, that have no SQLSTATE."""
+
+
 class Tables(Protocol):
     """The statements that write a batch, in one database's dialect."""
 
@@ -35,8 +41,19 @@ class Tables(Protocol):
         """Return the zones besides UTC that have rollups."""
         ...
 
-    def write(self, connection: Connection, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
-        """Write a batch and all that it moves, and return how many of its rows were new."""
+    def write(
+        self,
+        connection: Connection,
+        batch: Sequence[Values],
+        zones: Sequence[str],
+        slot: int,
+        *,
+        new: bool = False,
+    ) -> int:
+        """Write a batch and all that it moves, and return how many of its rows were new.
+
+        Where `new` is set, all of them are believed to be new; the database may fail on one that is not.
+        """
         ...
 
     def insert(self, connection: Connection, rows: list[Values]) -> Iterable[Values]:
@@ -106,13 +123,23 @@ class Ledger:
         self.prepare()
         last = {row[_ID]: row for row in rows}  # the last record of a call wins
         batch = [last[call_id] for call_id in sorted(last)]
+        try:
+            with self.database.writing.begin() as connection:
+                return self.write_in(connection, batch, new=True)
+        except Exception as error:
+            if not _is_repetition(error):
+                raise
         with self.database.writing.begin() as connection:
             return self.write_in(connection, batch)
 
-    def write_in(self, connection: Connection, batch: list[Values]) -> int:
-        """Write a batch, sorted by id and each id once, in a transaction that is under way."""
+    def write_in(self, connection: Connection, batch: list[Values], *, new: bool = False) -> int:
+        """Write a batch, sorted by id and each id once, in a transaction that is under way.
+
+        Args:
+            new: As a rule none of the rows is there; if one is, this may fail.
+        """
         zones = [UTC_ZONE, *sorted(self._tables.zones(connection))]
-        return self._tables.write(connection, batch, zones, self._slot)
+        return self._tables.write(connection, with_plain_tags(batch), zones, self._slot, new=new)
 
     def answers(self) -> bool:
         """Say whether the database answers now."""
@@ -124,28 +151,27 @@ class Ledger:
         return True
 
 
+def _is_repetition(error: Exception) -> bool:
+    return getattr(error, "sqlstate", None) == _UNIQUE_VIOLATION
+
+
 def is_refusal(error: Exception) -> bool:
     """Say whether a database refused what a row holds, so that trying again is no use."""
     if isinstance(error, SpendError):  # the schema or the settings, not the row
         return False
     if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
-            return False
-        state = getattr(error.orig, "sqlstate", None)
-        if state is not None:
-            return str(state).startswith(_REFUSALS)
-        return type(error.orig).__name__ in (
-            "IntegrityError",
-            "DataError",
-            "InterfaceError",
-            "ProgrammingError",
-        )
+        return not error.connection_invalidated and _refuses(error.orig)
     if isinstance(error, StatementError):
         return isinstance(error.orig, _UNFIT)
-    state = getattr(error, "sqlstate", None)  # the driver's own: a batch goes past SQLAlchemy
+    return _refuses(error)
+
+
+def _refuses(error: BaseException | None) -> bool:
+    """Say so of a driver's own error."""
+    state = getattr(error, "sqlstate", None)
     if state is not None:
         return str(state).startswith(_REFUSALS)
-    return isinstance(error, _UNFIT)
+    return isinstance(error, _UNFIT) or type(error).__name__ in _NAMED_REFUSALS
 
 
 def said(error: BaseException) -> str:

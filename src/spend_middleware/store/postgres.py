@@ -1,19 +1,26 @@
-"""The way into PostgreSQL: each statement takes a whole batch as one JSON parameter."""
+"""The way into PostgreSQL: rows by COPY where they are many and as one JSON parameter where they are few."""
 
 from __future__ import annotations
 
 import json
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
+from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, COLUMNS, DEFAULTS, Values
-from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves, moves_of, tag_rows
+from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
+from spend_middleware.store.row_tags import tag_rows
+
+MANY = 40
+"""From so many rows on COPY pays: it takes more round trips and far less of the server."""
 
 _ID = AT["id"]
+_TAG_COLUMNS = ("tag", "start_time", "log_id")
 _NUMBERS = frozenset(
     (
         *("spend", "reported_cost", "list_cost", "completion_start_time", "status_code"),
@@ -23,26 +30,39 @@ _NUMBERS = frozenset(
 )
 
 
-def _element(position: int, name: str) -> str:
+def _type(name: str) -> str:
     if name in _NUMBERS:
-        return f"(e->>{position})::bigint"
+        return "int8"
     if name == "slot":
-        return f"(e->>{position})::smallint"
-    return f"(e->>{position})::boolean" if name == "stream" else f"e->>{position}"
+        return "int2"
+    return "bool" if name == "stream" else "text"
+
+
+def _copy(table: str, columns: Sequence[str]) -> str:
+    return f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
-    elements = ", ".join(_element(position, name) for position, name in enumerate(columns))
+    elements = ", ".join(f"(e->>{at})::{_type(name)}" for at, name in enumerate(columns))
     return (
         f"INSERT INTO {table} ({', '.join(columns)})"  # noqa: S608
         f" SELECT {elements} FROM jsonb_array_elements(%s::jsonb) AS batch(e)"
     )
 
 
-def _upsert(prefix: str, table: str, key: Sequence[str]) -> str:
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS)
-    insert = _insert(f"{prefix}{table} AS {table}", (*key, *SUMS))
-    return f"{insert} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
+@lru_cache(maxsize=1024)
+def _upsert(prefix: str, table: str, idle: frozenset[str]) -> str:
+    """Return the statement that adds to a rollup; sums that are idle, 0 in all of its rows, it does not move."""
+    key = ROLLUPS[table]
+    moved = [name for name in SUMS if name not in idle]
+    values = ", ".join("0" if name in idle else name for name in (*key, *SUMS))
+    arrays = ", ".join(f"%s::{_type(name)}[]" for name in (*key, *moved))
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in moved)
+    return (
+        f"INSERT INTO {prefix}{table} AS {table} ({', '.join((*key, *SUMS))})"  # noqa: S608
+        f" SELECT {values} FROM unnest({arrays}) AS batch({', '.join((*key, *moved))})"
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
+    )
 
 
 class PostgresTables:
@@ -53,26 +73,48 @@ class PostgresTables:
     """
 
     def __init__(self, schema: str | None = None) -> None:
-        prefix = f'"{schema}".' if schema else ""
+        self._prefix = prefix = f'"{schema}".' if schema else ""
+        rows, tags = f"{prefix}spend_logs", f"{prefix}spend_log_tags"
         # FOR SHARE: whoever fills a new zone from the rows holds this row FOR UPDATE meanwhile.
         self._zones = f"SELECT value FROM {prefix}spend_meta WHERE name = 'zones' FOR SHARE"  # noqa: S608
-        self._rows = f"{_insert(f'{prefix}spend_logs', COLUMNS)} ON CONFLICT (id) DO NOTHING RETURNING id"
-        self._tags = (
-            f"{_insert(f'{prefix}spend_log_tags', ('tag', 'start_time', 'log_id'))} ON CONFLICT DO NOTHING"
-        )
-        self._upserts = {table: _upsert(prefix, table, key) for table, key in ROLLUPS.items()}
+        self._known = f"SELECT id FROM {rows} WHERE id = ANY(%s::text[])"  # noqa: S608
+        self._rows = f"{_insert(rows, COLUMNS)} ON CONFLICT (id) DO NOTHING RETURNING id"
+        self._tags = f"{_insert(tags, _TAG_COLUMNS)} ON CONFLICT DO NOTHING"
+        self._copy_rows = _copy(rows, COLUMNS)
+        self._copy_tags = _copy(tags, _TAG_COLUMNS)
 
     def zones(self, connection: Connection) -> list[str]:
         """Return the zones besides UTC that have rollups."""
         return list(json.loads(connection.exec_driver_sql(self._zones).scalar() or "[]"))
 
-    def write(self, connection: Connection, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
+    def write(
+        self,
+        connection: Connection,
+        batch: Sequence[Values],
+        zones: Sequence[str],
+        slot: int,
+        *,
+        new: bool = False,
+    ) -> int:
         """Write a batch and all that it moves, and return how many of its rows were new.
 
-        The driver's pipeline sends a statement without waiting for the one before: the server inserts while this
-        process adds up, and a distant server costs few round trips.
+        Raises:
+            psycopg.errors.UniqueViolation: A row was there already, though all were called new.
         """
         raw: Any = connection.connection.driver_connection
+        if len(batch) < MANY or not _copies_fast():
+            return self._write_few(raw, batch, zones, slot)
+        fresh = batch if new else self._not_there(raw, batch)
+        if fresh:
+            self._write_many(raw, fresh, zones, slot)
+        return len(fresh)
+
+    def _write_few(self, raw: Any, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
+        """Write a batch through the driver's pipeline.
+
+        It sends a statement without waiting for the one before: the server inserts while this process adds up, and a
+        distant server costs few round trips.
+        """
         with raw.pipeline(), raw.cursor() as cursor:
             cursor.execute(self._rows, (_json(batch),))
             _send_all(raw)
@@ -86,9 +128,38 @@ class PostgresTables:
                 tags, moves = tag_rows(fresh), moves_of(fresh, zones, slot)
             if tags:
                 cursor.execute(self._tags, (_json(tags),))
-            for table, rows in moves.items():
-                cursor.execute(self._upserts[table], (_json(rows),))
+            for statement, arrays in self._upserts(moves):
+                cursor.execute(statement, arrays)
         return len(ids)
+
+    def _not_there(self, raw: Any, batch: Sequence[Values]) -> Sequence[Values]:
+        with raw.cursor() as cursor:
+            known = {line[0] for line in cursor.execute(self._known, (_array([row[_ID] for row in batch]),))}
+        return [row for row in batch if row[_ID] not in known] if known else batch
+
+    def _write_many(self, raw: Any, rows: Sequence[Values], zones: Sequence[str], slot: int) -> None:
+        """Write rows by COPY, which knows no conflicts: none of them may be there."""
+        with raw.cursor() as cursor:
+            with cursor.copy(self._copy_rows) as copy:
+                _send(copy, COLUMNS, rows)
+                # The server has most of the rows by now and inserts them meanwhile.
+                tags, moves = tag_rows(rows), moves_of(rows, zones, slot)
+            if tags:
+                with cursor.copy(self._copy_tags) as copy:
+                    _send(copy, _TAG_COLUMNS, tags)
+            with raw.pipeline():
+                for statement, arrays in self._upserts(moves):
+                    cursor.execute(statement, arrays)
+
+    def _upserts(self, moves: Moves) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the statements that move rollups, and their parameters."""
+        for table, rows in moves.items():
+            columns = dict(zip((*ROLLUPS[table], *SUMS), zip(*rows, strict=True), strict=True))
+            idle = frozenset(name for name in SUMS if not any(columns[name]))
+            if len(idle) == len(SUMS):
+                continue
+            arrays = tuple(_array(column) for name, column in columns.items() if name not in idle)
+            yield _upsert(self._prefix, table, idle), arrays
 
     def insert(self, connection: Connection, rows: Sequence[Values]) -> Sequence[Values]:
         """Insert the rows that are not there yet, and return these."""
@@ -101,12 +172,36 @@ class PostgresTables:
 
     def move(self, connection: Connection, moves: Moves) -> None:
         """Add to the rollups, table after table in the order that all writers share."""
-        for table, rows in moves.items():
-            connection.exec_driver_sql(self._upserts[table], (_json(rows),))
+        for statement, arrays in self._upserts(moves):
+            connection.exec_driver_sql(statement, arrays)
+
+
+def _copies_fast() -> bool:
+    """Say whether the driver packs rows in C; in Python it takes longer than the server saves."""
+    import psycopg
+
+    return psycopg.pq.__impl__ != "python"
+
+
+def _send(copy: Any, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    copy.set_types([_type(name) for name in columns])
+    write = copy.write_row
+    for row in rows:
+        write(row)
 
 
 def _json(rows: Sequence[Sequence[object]]) -> str:
     return to_json(rows).decode()
+
+
+def _array(column: Sequence[Any]) -> str:
+    """Return a column of a batch as one of PostgreSQL's array literals."""
+    if not isinstance(column[0], str):
+        return f"{{{repr(list(column))[1:-1]}}}"
+    joined = '","'.join(column)
+    if "\\" in joined or joined.count('"') > 2 * (len(column) - 1):
+        joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in column)
+    return f'{{"{joined}"}}'
 
 
 def _send_all(raw: Any) -> None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from spend_middleware.store.records import AT, COLUMNS, Values
-from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves, moves_of, tag_rows
+from spend_middleware.store.moves import moves_of
+from spend_middleware.store.records import AT, COLUMNS, DEFAULTS, Values
+from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
+from spend_middleware.store.row_tags import tag_rows
 
 _ID = AT["id"]
+_OPTIONAL = tuple(AT[name] for name, default in DEFAULTS.items() if default is None)
+_optional = itemgetter(*_OPTIONAL)
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
@@ -22,47 +30,87 @@ def _upsert(table: str, key: Sequence[str]) -> str:
     return f"{_insert(table, (*key, *SUMS))} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
 
 
-class SqliteTables:
-    """The statements that write a batch, for SQLite."""
+@lru_cache(maxsize=256)
+def _insert_without(absent: frozenset[int]) -> tuple[str, Callable[[Values], Any]]:
+    """Return the statement that inserts rows without some columns, and what takes the others from a row."""
+    kept = [position for position in range(len(COLUMNS)) if position not in absent]
+    return _insert("spend_logs", [COLUMNS[position] for position in kept]), itemgetter(*kept)
 
-    insert_rows = _insert("spend_logs", COLUMNS)
+
+class SqliteTables:
+    """The statements that write a batch, for SQLite.
+
+    A batch goes past SQLAlchemy, to the driver: for a few rows its own work would outweigh the database's.
+    """
+
     insert_tags = _insert("spend_log_tags", ("tag", "start_time", "log_id"))
     upserts = {table: _upsert(table, key) for table, key in ROLLUPS.items()}  # noqa: RUF012
 
     def zones(self, connection: Connection) -> list[str]:
         """Return the zones besides UTC that have rollups."""
-        stored = connection.exec_driver_sql("SELECT value FROM spend_meta WHERE name = 'zones'").scalar()
-        return list(json.loads(stored or "[]"))
+        found = _driver(connection).execute("SELECT value FROM spend_meta WHERE name = 'zones'").fetchone()
+        return list(json.loads(found[0])) if found else []
 
-    def write(self, connection: Connection, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
+    def write(
+        self,
+        connection: Connection,
+        batch: Sequence[Values],
+        zones: Sequence[str],
+        slot: int,
+        *,
+        new: bool = False,  # noqa: ARG002 - looking is cheap here
+    ) -> int:
         """Write a batch and all that it moves, and return how many of its rows were new."""
         fresh = self.insert(connection, batch)
         if fresh:
-            tags = tag_rows(fresh)
-            if tags:
-                self.tag(connection, tags)
+            self.tag(connection, tag_rows(fresh))
             self.move(connection, moves_of(fresh, zones, slot))
         return len(fresh)
 
     def insert(self, connection: Connection, rows: Sequence[Values]) -> Sequence[Values]:
         """Insert the rows that are not there yet, and return these."""
-        # No INSERT OR IGNORE: it would also swallow a row that breaks another constraint. Nobody can come between
-        # this question and the insert, because the transaction began as a writing one.
-        ids = json.dumps([row[_ID] for row in rows])
-        known = connection.exec_driver_sql(
-            "SELECT id FROM spend_logs WHERE id IN (SELECT value FROM json_each(?))", (ids,)
-        ).scalars()
-        present = set(known)
-        fresh = [row for row in rows if row[_ID] not in present] if present else rows
-        if fresh:
-            connection.exec_driver_sql(self.insert_rows, list(fresh))
-        return fresh
+        # No INSERT OR IGNORE: it would also swallow a row that breaks another constraint. As a rule all rows are new,
+        # so that those that are not are looked for only when one is met; nobody can come between, because the
+        # transaction began as a writing one.
+        driver = _driver(connection)
+        before = driver.total_changes
+        try:
+            _insert_rows(driver, rows)
+        except sqlite3.IntegrityError:
+            done = driver.total_changes - before
+            rest = _not_there(driver, rows[done:])
+            _insert_rows(driver, rest)
+            return [*rows[:done], *rest]
+        return rows
 
     def tag(self, connection: Connection, tags: list[tuple[str, int, str]]) -> None:
         """Insert the tags of new rows."""
-        connection.exec_driver_sql(self.insert_tags, tags)
+        if tags:
+            _driver(connection).executemany(self.insert_tags, tags)
 
     def move(self, connection: Connection, moves: Moves) -> None:
         """Add to the rollups, table after table in the order that all writers share."""
+        driver = _driver(connection)
         for table, rows in moves.items():
-            connection.exec_driver_sql(self.upserts[table], rows)
+            driver.executemany(self.upserts[table], rows)
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver: Any = connection.connection.driver_connection
+    return driver  # type: ignore[no-any-return]
+
+
+def _insert_rows(driver: sqlite3.Connection, rows: Sequence[Values]) -> None:
+    """Insert rows, without the columns that are NULL in all of them: the driver takes long to bind a None."""
+    if not rows:
+        return
+    columns = zip(_OPTIONAL, zip(*map(_optional, rows), strict=True), strict=True)
+    statement, take = _insert_without(frozenset(at for at, held in columns if held.count(None) == len(rows)))
+    driver.executemany(statement, map(take, rows))
+
+
+def _not_there(driver: sqlite3.Connection, rows: Sequence[Values]) -> list[Values]:
+    ids = json.dumps([row[_ID] for row in rows])
+    known = driver.execute("SELECT id FROM spend_logs WHERE id IN (SELECT value FROM json_each(?))", (ids,))
+    there = {found[0] for found in known}
+    return [row for row in rows if row[_ID] not in there]

@@ -1,0 +1,163 @@
+"""What a batch of new rows adds to each rollup: sums by key, in an order that every writer shares."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from spend_middleware.store.records import AT, Values
+from spend_middleware.store.rollups import CUSTOMER, KINDS, ROLLUPS, WIDE, Amounts, Moves, amounts_of_all
+from spend_middleware.store.row_tags import tags_in
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = 60_000_000
+_START = AT["start_time"]
+
+# Calls that agree in all of this differ in no rollup: they are added up once, and every rollup from these sums.
+_ALIKE = (*WIDE, "end_user", "request_tags")
+_alike = itemgetter(*(AT[name] for name in _ALIKE))
+_wide = itemgetter(*map(_ALIKE.index, WIDE))
+_customer = itemgetter(*map(_ALIKE.index, CUSTOMER))
+_tags = itemgetter(_ALIKE.index("request_tags"))
+_NAMED_KINDS = {
+    kind: (itemgetter(WIDE.index(column)), False)
+    if column in WIDE
+    else (itemgetter(CUSTOMER.index(column)), True)
+    for kind, column in KINDS.items()
+    if column
+}
+
+_Key = tuple[str, ...]
+_Sums = dict[_Key, Amounts]
+_Sorted = list[tuple[_Key, Amounts]]
+
+
+@lru_cache(maxsize=64)
+def zone_named(name: str) -> tzinfo:
+    """Return a time zone by its IANA name."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def day_of(micros: int, zone: str) -> str:
+    """Return the day, as YYYY-MM-DD in a zone, of a time in microseconds since the epoch."""
+    # Every offset that a zone has had since 1970 is whole minutes, so that a minute never spans two days.
+    return _day_of_minute(micros // _MINUTE, zone)
+
+
+@lru_cache(maxsize=4096)
+def _day_of_minute(minute: int, zone: str) -> str:
+    moment = _EPOCH + timedelta(minutes=minute)
+    return moment.astimezone(zone_named(zone)).date().isoformat()
+
+
+def moves_of(
+    rows: Sequence[Values],
+    zones: Sequence[str],
+    slot: int = 0,
+    amounts: Sequence[Amounts] | None = None,
+    *,
+    totals: bool = True,
+) -> Moves:
+    """Return what rows add to each rollup.
+
+    Sorted by zone, day and the rest of the key: all writers lock rows in one order, so none deadlock.
+
+    Args:
+        rows: Rows that are new to the database.
+        zones: The zones that have rollups, in an order that all writers share; the first stands for all time too.
+        slot: The slot of this writer.
+        amounts: What each row adds, in the order of `SUMS`; the rows' own values when None.
+        totals: Also move the sums over all time, which know no zone.
+    """
+    values, add = (rows, amounts_of_all) if amounts is None else (amounts, _added)
+    moves: Moves = {table: [] for table in ROLLUPS}
+    ever: list[_Sorted] = []
+    for zone in zones:
+        for day, calls, own in _by_day(rows, values, zone):
+            alike = _grouped(map(_alike, calls), own, add)
+            wide = _grouped(map(_wide, alike), alike.values())
+            customers = _grouped(map(_customer, alike), alike.values())
+            tagged = _tagged(map(_tags, alike), alike.values())
+            named = sorted((_named(wide, customers) | tagged).items())
+            moves["spend_customer_daily"] += [
+                (zone, day, *key, slot, *sums) for key, sums in sorted(customers.items())
+            ]
+            moves["spend_daily"] += [(zone, day, *key, slot, *sums) for key, sums in sorted(wide.items())]
+            moves["spend_name_daily"] += [
+                (kind, zone, day, name, slot, *sums) for (kind, name), sums in named
+            ]
+            if totals and zone == zones[0]:
+                ever.append(named)
+    moves["spend_name_totals"] = [(*key, slot, *sums) for key, sums in _merged(ever)]
+    return {table: moved for table, moved in moves.items() if moved}
+
+
+def _by_day(
+    rows: Sequence[Values], values: Sequence[Any], zone: str
+) -> Iterator[tuple[str, Sequence[Values], Sequence[Any]]]:
+    """Yield each day in a zone with its rows and their values, in order."""
+    days = {minute: _day_of_minute(minute, zone) for minute in {row[_START] // _MINUTE for row in rows}}
+    names = sorted(set(days.values()))
+    if len(names) == 1:
+        yield names[0], rows, values
+        return
+    parts: dict[str, tuple[list[Values], list[Any]]] = {name: ([], []) for name in names}
+    for row, value in zip(rows, values, strict=True):
+        own, beside = parts[days[row[_START] // _MINUTE]]
+        own.append(row)
+        beside.append(value)
+    for name, part in parts.items():
+        yield name, *part
+
+
+def _added(amounts: Sequence[Amounts]) -> Amounts:
+    return amounts[0] if len(amounts) == 1 else tuple(map(sum, zip(*amounts, strict=True)))
+
+
+def _grouped(
+    keys: Iterable[_Key], values: Iterable[Any], add: Callable[[Sequence[Any]], Amounts] = _added
+) -> _Sums:
+    groups: defaultdict[_Key, list[Any]] = defaultdict(list)
+    for key, value in zip(keys, values, strict=True):
+        groups[key].append(value)
+    return {key: add(found) for key, found in groups.items()}
+
+
+def _named(wide: _Sums, customers: _Sums) -> _Sums:
+    """Return the sums by (kind, name) where groups that are added up already know the name."""
+    sums: _Sums = {("total", ""): _added(list(wide.values()))}
+    for kind, (name_of, of_customers) in _NAMED_KINDS.items():
+        groups = customers if of_customers else wide
+        names: defaultdict[str, list[Amounts]] = defaultdict(list)
+        for name, amounts in zip(map(name_of, groups), groups.values(), strict=True):
+            names[name].append(amounts)
+        for name, parts in names.items():
+            sums[kind, name] = _added(parts)
+    return sums
+
+
+def _tagged(stored: Iterable[str | None], sums: Iterable[Amounts]) -> _Sums:
+    names: defaultdict[str, list[Amounts]] = defaultdict(list)
+    untagged: list[Amounts] = []
+    for text, amounts in zip(stored, sums, strict=True):
+        tags = tags_in(text)
+        for tag in tags:
+            names[tag].append(amounts)
+        if not tags:
+            untagged.append(amounts)
+    found: _Sums = {("tag", tag): _added(parts) for tag, parts in names.items()}
+    if untagged:
+        found["untagged", ""] = _added(untagged)
+    return found
+
+
+def _merged(days: Sequence[_Sorted]) -> _Sorted:
+    if len(days) == 1:
+        return days[0]
+    every = [moved for day in days for moved in day]
+    return sorted(_grouped((key for key, _ in every), (amounts for _, amounts in every)).items())
