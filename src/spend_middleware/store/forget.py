@@ -14,7 +14,7 @@ from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import Ledger, tables_for
 from spend_middleware.store.records import storable
-from spend_middleware.store.report_sources import CUSTOMERS, LOGS, NAMES, TAGS, TOTALS
+from spend_middleware.store.report_sources import CUSTOMERS, LOGS, NAMES, TAGS, TOTALS, one_of
 from spend_middleware.store.rollups import ROLLUPS, SUMS
 
 _AT_ONCE = 500
@@ -101,7 +101,7 @@ def _secure(connection: Connection) -> None:
 
 
 def _erase_rows(connection: Connection, name: str) -> int:
-    some = list(connection.scalars(select(LOGS.c.id).where(LOGS.c.end_user == name).limit(_AT_ONCE)))
+    some = list(connection.scalars(select(LOGS.c.id).where(one_of(LOGS.c.end_user, [name])).limit(_AT_ONCE)))
     if some:
         connection.execute(update(LOGS).where(LOGS.c.id.in_(some)).values(_NOTHING))
     return len(some)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, exists, select, union_all
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, func, select, true, union_all
 
 from spend_middleware.store.report_sources import (
     ADJUSTMENT_SUMS,
@@ -16,6 +16,7 @@ from spend_middleware.store.report_sources import (
     CALL_SUMS,
     LOGS,
     TAGS,
+    TAGS_OF_CALL,
     Source,
     one_of,
     rare,
@@ -31,7 +32,7 @@ from spend_middleware.store.zones import Window, day_end, day_of, day_start
 _DAY = timedelta(days=1)
 
 CALL_COLUMNS: dict[By, ColumnElement[Any]] = {
-    By.TAG: TAGS.c.tag,
+    By.TAG: TAGS_OF_CALL.c.value,
     **{by: LOGS.c[by.value] for by in By if by not in {By.DAY, By.TAG}},
 }
 """Where single calls hold each dimension."""
@@ -172,8 +173,7 @@ def _grouped(
 ) -> Select[Any]:
     when = moments.within(timed.c.start_time)
     if By.TAG in question.dimensions:
-        rows = rows.join(TAGS, TAGS.c.log_id == LOGS.c.id)
-        when += moments.within(TAGS.c.start_time)
+        rows = rows.join(TAGS_OF_CALL, true())
     names = [CALL_COLUMNS[by] for by in question.dimensions]
     return (
         select(*(name.label(by.value) for by, name in zip(question.dimensions, names, strict=True)), *sums)
@@ -189,9 +189,9 @@ def calls_where(question: Question, moments: Moments = ANY_TIME) -> list[ColumnE
     conditions: list[ColumnElement[bool]] = []
     if By.TAG not in question.dimensions:
         del columns[By.TAG]
-        if question.where.tag:
-            tagged = [one_of(TAGS.c.tag, question.where.tag), *moments.within(TAGS.c.start_time)]
-            conditions.append(LOGS.c.id.in_(select(TAGS.c.log_id).where(*tagged)))
+    if question.where.tag:
+        tagged = [one_of(TAGS.c.tag, question.where.tag), *moments.within(TAGS.c.start_time)]
+        conditions.append(LOGS.c.id.in_(select(TAGS.c.log_id).where(*tagged)))
     if question.untagged:
-        conditions.append(~exists().where(TAGS.c.log_id == LOGS.c.id))
+        conditions.append(func.coalesce(LOGS.c.request_tags, "[]") == "[]")
     return [*conditions, *question.conditions(columns)]

@@ -17,11 +17,14 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Table,
+    and_,
     case,
     cast,
+    column,
     false,
     func,
     literal,
+    literal_column,
     or_,
     type_coerce,
 )
@@ -33,7 +36,7 @@ from spend_middleware.call import Status, UsageSource
 from spend_middleware.store.records import storable
 from spend_middleware.store.report_values import By, Scope, Sums
 from spend_middleware.store.rollups import KINDS, MICRO, SUMS
-from spend_middleware.store.tables import SpendModel
+from spend_middleware.store.tables import OWNED, SpendModel
 
 _TABLES = SpendModel.metadata.tables
 LOGS: Table = _TABLES["spend_logs"]
@@ -45,6 +48,9 @@ TOTALS: Table = _TABLES["spend_name_totals"]
 ADJUSTMENTS: Table = _TABLES["spend_adjustments"]
 META: Table = _TABLES["spend_meta"]
 
+
+_OWNED = frozenset(LOGS.c[name] for name in OWNED)
+_NOTHING: ColumnElement[str] = literal_column("''")
 
 BY_NAME = frozenset((NAMES, CUSTOMERS))
 """Rollups whose key begins with zone and day, and which have an index that begins with the name."""
@@ -71,6 +77,28 @@ def _as_it_is(element: rare, compiler: SQLCompiler, **more: Any) -> str:
 @compiles(rare, "sqlite")
 def _with_its_likelihood(element: rare, compiler: SQLCompiler, **more: Any) -> str:
     return f"likelihood({compiler.process(element.clauses, **more)}, 0.00001)"
+
+
+class unfolded(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """The texts of a JSON list as rows: a row's tags need no index that leads from rows to tags."""
+
+    inherit_cache = True
+
+
+@compiles(unfolded)
+def _of_jsonb(element: unfolded, compiler: SQLCompiler, **more: Any) -> str:
+    return f"jsonb_array_elements_text(CAST({compiler.process(element.clauses, **more)} AS jsonb))"
+
+
+@compiles(unfolded, "sqlite")
+def _of_json(element: unfolded, compiler: SQLCompiler, **more: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **more)})"
+
+
+TAGS_OF_CALL = unfolded(LOGS.c.request_tags).table_valued(
+    column("value", LOGS.c.request_tags.type), name="own_tags"
+)
+"""A call's tags, to be joined with its row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +239,8 @@ def one_of(column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[b
     known = [storable(value) for value in values]
     if not known:
         return false()
-    return column == known[0] if len(known) == 1 else column.in_(known)
+    asked = column == known[0] if len(known) == 1 else column.in_(known)
+    return and_(asked, column != _NOTHING) if column in _OWNED and "" not in known else asked
 
 
 def visible(scope: Scope, columns: Mapping[By, ColumnElement[Any]]) -> list[ColumnElement[bool]]:

@@ -7,13 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from spend_middleware.store.ledger import UTC_ZONE, Ledger
 from spend_middleware.store.report_sources import ADJUSTMENTS, LOGS, META, TAGS
+from spend_middleware.store.row_tags import tags_in
 from spend_middleware.store.zones import day_start, rows_since
 
 _AT_ONCE = 500
+_TAG_KEY = ("of_tag", "of_start", "of_log")
+# By its whole key: no index finds tags by their row alone.
+_ONE_TAG = delete(TAGS).where(
+    TAGS.c.tag == bindparam("of_tag"),
+    TAGS.c.start_time == bindparam("of_start"),
+    TAGS.c.log_id == bindparam("of_log"),
+)
 _PAUSE = 0.02
 """Seconds between two batches, so that the writer and the host always come first."""
 
@@ -75,12 +83,16 @@ def _keep_since(connection: Connection, cutoff: int) -> int:
 
 
 def _delete_some(connection: Connection, cutoff: int) -> tuple[int, int]:
-    old = select(LOGS.c.id).where(LOGS.c.start_time < cutoff).order_by(LOGS.c.start_time).limit(_AT_ONCE)
-    ids = list(connection.scalars(old.with_for_update(skip_locked=True)))
+    columns = (LOGS.c.id, LOGS.c.start_time, LOGS.c.request_tags)
+    old = select(*columns).where(LOGS.c.start_time < cutoff).order_by(LOGS.c.start_time).limit(_AT_ONCE)
+    rows = connection.execute(old.with_for_update(skip_locked=True)).all()
+    ids = [log_id for log_id, _, _ in rows]
     if not ids:
         return 0, 0
     # Adjustments are in the rollups since they were made, and go with the row that they belong to.
     entries = connection.execute(delete(ADJUSTMENTS).where(ADJUSTMENTS.c.log_id.in_(ids))).rowcount
-    connection.execute(delete(TAGS).where(TAGS.c.log_id.in_(ids)))
+    keys = [(tag, start, log_id) for log_id, start, stored in rows for tag in tags_in(stored)]
+    if keys:
+        connection.execute(_ONE_TAG, [dict(zip(_TAG_KEY, key, strict=True)) for key in keys])
     connection.execute(delete(LOGS).where(LOGS.c.id.in_(ids)))
     return len(ids), entries

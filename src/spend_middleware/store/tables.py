@@ -102,6 +102,17 @@ def _room(percent: int) -> dict[str, Any]:
     return {"postgresql_with": {"fillfactor": percent}}
 
 
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+OWNED = ("user_id", "team_id", "end_user")
+"""Columns that many services never fill: their indexes hold the rows that have something there.
+
+A question must say so (`user_id <> ''` beside `user_id = 'x'`), or SQLite does not use them.
+"""
+
+
 class SpendLog(SpendModel, table=True):
     """One wire attempt of one call; never edited once it is written (see `SpendAdjustment`)."""
 
@@ -109,24 +120,17 @@ class SpendLog(SpendModel, table=True):
     __table_args__ = (
         Index("spend_logs_start", "start_time"),
         Index("spend_logs_key", "api_key", "start_time"),
-        Index("spend_logs_user", "user_id", "start_time"),
-        Index("spend_logs_team", "team_id", "start_time"),
-        Index("spend_logs_end_user", "end_user", "start_time"),
         *(
-            Index(
-                f"spend_logs_{column.removesuffix('_id')}",
-                column,
-                sqlite_where=text(f"{column} IS NOT NULL"),
-                postgresql_where=text(f"{column} IS NOT NULL"),
+            _partial(
+                f"spend_logs_{column.removesuffix('_id')}", column, "start_time", where=f"{column} <> ''"
             )
+            for column in OWNED
+        ),
+        *(
+            _partial(f"spend_logs_{column.removesuffix('_id')}", column, where=f"{column} IS NOT NULL")
             for column in ("request_id", "session_id", "trace_id")
         ),
-        Index(
-            "spend_logs_unpriced",
-            "start_time",
-            sqlite_where=text("spend IS NULL"),
-            postgresql_where=text("spend IS NULL"),
-        ),
+        _partial("spend_logs_unpriced", "start_time", where="spend IS NULL"),
     )
 
     id: str = _text(primary_key=True)
@@ -182,12 +186,11 @@ class SpendLog(SpendModel, table=True):
 
 
 class SpendLogTag(SpendModel, table=True):
-    """One tag of one row: finds the rows of a tag without reading JSON."""
+    """One tag of one row: finds the rows of a tag; the tags of a row are in its `request_tags`."""
 
     __tablename__ = "spend_log_tags"
     __table_args__ = (
         PrimaryKeyConstraint("tag", "start_time", "log_id"),
-        Index("spend_log_tags_log", "log_id"),
         {"sqlite_with_rowid": False},
     )
 

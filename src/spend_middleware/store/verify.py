@@ -10,7 +10,6 @@ from sqlalchemy import Connection, delete, select
 
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
-from spend_middleware.store.records import AT, COLUMNS
 from spend_middleware.store.report_expected import DayRollups, amounts_for, expected_of, moves_for, stored_of
 from spend_middleware.store.report_query import Moments
 from spend_middleware.store.report_reader import Reader
@@ -25,7 +24,7 @@ from spend_middleware.store.report_sources import (
     sums_of,
 )
 from spend_middleware.store.report_values import Sums
-from spend_middleware.store.rollups import tag_rows
+from spend_middleware.store.row_tags import tag_rows, tags_in
 from spend_middleware.store.rows import STORED
 from spend_middleware.store.zones import day_end, day_start, days_with_calls, rolled_zones, rows_since
 
@@ -97,7 +96,7 @@ def verify(ledger: Ledger, reader: Reader, *, repair: bool = False) -> Verificat
     """
     found = Verification()
     with reader.reading() as connection:
-        # UTC first: its days mend the tags, which the days of every other zone count on.
+        # UTC first: its days mend the tags too.
         zones = sorted(rolled_zones(connection), key=lambda zone: (zone != UTC_ZONE, zone))
         days = {zone: _days(connection, zone) for zone in zones}
         kept = rows_since(connection)
@@ -168,13 +167,9 @@ def _check_among_each_other(found: Verification, place: tuple[str, date], stored
 
 def _tags_of(connection: Connection, moments: Moments) -> list[tuple[str, int, int]]:
     """Return the rows of an interval whose tags are not those in the tags' own table: id, tags there, tags due."""
-    columns = [LOGS.c[name] for name in ("id", "start_time", "request_tags")]
-    due: dict[str, set[str]] = {}
-    empty = [None] * len(COLUMNS)
-    for log_id, start, text in connection.execute(select(*columns).where(*moments.within(LOGS.c.start_time))):
-        row = list(empty)
-        row[AT["id"]], row[AT["start_time"]], row[AT["request_tags"]] = log_id, start, text
-        due[log_id] = {tag for tag, _, _ in tag_rows([tuple(row)])}
+    columns = [LOGS.c[name] for name in ("id", "request_tags")]
+    rows = connection.execute(select(*columns).where(*moments.within(LOGS.c.start_time)))
+    due = {log_id: set(tags_in(stored)) for log_id, stored in rows}
     there: dict[str, set[str]] = {}
     for tag, log_id in connection.execute(
         select(TAGS.c.tag, TAGS.c.log_id).where(*moments.within(TAGS.c.start_time))

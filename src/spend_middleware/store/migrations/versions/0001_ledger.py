@@ -104,30 +104,23 @@ def _rows(op: Operations, schema: str | None) -> None:
         schema=schema,
     )
     op.create_index("spend_logs_start", "spend_logs", ["start_time"], schema=schema)
-    for index, column in (
-        ("key", "api_key"),
-        ("user", "user_id"),
-        ("team", "team_id"),
-        ("end_user", "end_user"),
-    ):
-        op.create_index(f"spend_logs_{index}", "spend_logs", [column, "start_time"], schema=schema)
+    op.create_index("spend_logs_key", "spend_logs", ["api_key", "start_time"], schema=schema)
+    # Many services fill none of these columns: rows that say nothing there cost nothing.
+    for index, column in (("user", "user_id"), ("team", "team_id"), ("end_user", "end_user")):
+        _partial_index(op, schema, index, [column, "start_time"], f"{column} <> ''")
     for index in ("request", "session", "trace"):
-        present = sa.text(f"{index}_id IS NOT NULL")
-        op.create_index(
-            f"spend_logs_{index}",
-            "spend_logs",
-            [f"{index}_id"],
-            schema=schema,
-            sqlite_where=present,
-            postgresql_where=present,
-        )
+        _partial_index(op, schema, index, [f"{index}_id"], f"{index}_id IS NOT NULL")
+    _partial_index(op, schema, "unpriced", ["start_time"], "spend IS NULL")
+
+
+def _partial_index(op: Operations, schema: str | None, name: str, columns: list[str], where: str) -> None:
     op.create_index(
-        "spend_logs_unpriced",
+        f"spend_logs_{name}",
         "spend_logs",
-        ["start_time"],
+        columns,
         schema=schema,
-        sqlite_where=sa.text("spend IS NULL"),
-        postgresql_where=sa.text("spend IS NULL"),
+        sqlite_where=sa.text(where),
+        postgresql_where=sa.text(where),
     )
 
 
@@ -141,7 +134,6 @@ def _tags(op: Operations, schema: str | None) -> None:
         schema=schema,
         sqlite_with_rowid=False,
     )
-    op.create_index("spend_log_tags_log", "spend_log_tags", ["log_id"], schema=schema)
 
 
 # Keys stand before values: SQLite's integrity_check takes other tables WITHOUT ROWID for damaged (seen in 3.40).
