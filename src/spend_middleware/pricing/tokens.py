@@ -94,14 +94,17 @@ def _cache(lines: list[Charge], usage: Usage, given: int, prices: TokenPrices) -
     """Add the lines of what was read from and written to a cache; return the input tokens that are left."""
     cached = max(min(usage.cache_read_tokens, given), 0)
     written = max(min(usage.cache_write_tokens, given - cached), 0)
-    audio = max(min(usage.cache_read_audio_tokens, cached), 0)
-    image = max(min(usage.cache_read_image_tokens, cached - audio), 0)
-    hour = max(min(usage.cache_write_1h_tokens, written), 0)
-    add(lines, "cache_read_tokens", cached - audio - image, prices.cache_read)
-    add(lines, "cache_read_audio_tokens", audio, prices.cache_read_audio)
-    add(lines, "cache_read_image_tokens", image, prices.cache_read_image)
-    add(lines, "cache_write_tokens", written - hour, prices.cache_write)
-    add(lines, "cache_write_1h_tokens", hour, prices.cache_write_1h)
+    if cached:
+        audio = max(min(usage.cache_read_audio_tokens, cached), 0)
+        image = max(min(usage.cache_read_image_tokens, cached - audio), 0)
+        add(lines, "cache_read_tokens", cached - audio - image, prices.cache_read)
+        if audio or image:
+            add(lines, "cache_read_audio_tokens", audio, prices.cache_read_audio)
+            add(lines, "cache_read_image_tokens", image, prices.cache_read_image)
+    if written:
+        hour = max(min(usage.cache_write_1h_tokens, written), 0)
+        add(lines, "cache_write_tokens", written - hour, prices.cache_write)
+        add(lines, "cache_write_1h_tokens", hour, prices.cache_write_1h)
     return given - cached - written
 
 
@@ -126,9 +129,10 @@ def _parts(lines: list[Charge], usage: Usage, rest: int, prices: TokenPrices) ->
         ("output_video_tokens", usage.output_video_tokens, prices.output_video),
         ("reasoning_tokens", usage.reasoning_tokens, prices.reasoning),
     ):
-        count = max(min(total, rest), 0)
-        rest -= count
-        add(lines, meter, count, price)
+        if total:
+            count = max(min(total, rest), 0)
+            rest -= count
+            add(lines, meter, count, price)
     return rest
 
 

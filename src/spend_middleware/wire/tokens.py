@@ -34,6 +34,12 @@ _WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
 # Usage objects with no other names, which most are, need no search for the rarer ones.
 PLAIN_NAMES = frozenset(("total_tokens", *_INPUT, *_OUTPUT, *_INPUT_DETAILS, *_OUTPUT_DETAILS))
 _NO_SPLIT = frozenset(("total_tokens", *_INPUT, *_OUTPUT))
+# What OpenAI says of every chat completion; predicted tokens are part of the completion and billed as it is.
+# https://platform.openai.com/docs/api-reference/chat/object
+_USUAL_IN = frozenset(("cached_tokens", "audio_tokens"))
+_USUAL_OUT = frozenset(
+    ("reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens")
+)
 _NO_DETAILS: Mapping[str, Any] = {}
 
 UNDISCOUNTED: Mapping[str, str] = {"cache_reads": "undiscounted"}
@@ -117,23 +123,26 @@ def token_usage(
             cached = usage[_REUSED]
             traits = {**(traits or {}), **UNDISCOUNTED}
     tokens_in, tokens_out, total = _sums(usage)
-    if plain and not cached and not (into and _says_something(into)) and not (out and _says_something(out)):
+    reasoning = count(out["reasoning_tokens"]) if "reasoning_tokens" in out else 0
+    # xAI chat and its batches leave reasoning out of the completion; their own total shows it. Nobody else's does.
+    # https://docs.x.ai/docs/guides/reasoning
+    if reasoning and total == tokens_in + tokens_out + reasoning:
+        tokens_out += reasoning
+    units, traits = units or {}, traits or {}
+    if plain and into.keys() <= _USUAL_IN and out.keys() <= _USUAL_OUT:
         return Usage(
             input_tokens=tokens_in,
             output_tokens=tokens_out,
+            cache_read_tokens=count(cached) if cached else 0,
+            reasoning_tokens=reasoning,
+            input_audio_tokens=count(audio) if (audio := into.get("audio_tokens")) else 0,
+            output_audio_tokens=count(audio) if (audio := out.get("audio_tokens")) else 0,
             total_tokens=total,
-            units=units or {},
-            traits=traits or {},
+            units=units,
+            traits=traits,
         )
-    return _detailed(
-        usage,
-        into,
-        out,
-        (tokens_in, tokens_out, total),
-        cached=cached,
-        units=units or {},
-        traits=traits or {},
-    )
+    sums = tokens_in, tokens_out, total
+    return _detailed(usage, into, out, sums, reasoning=reasoning, cached=cached, units=units, traits=traits)
 
 
 def _detailed(
@@ -142,16 +151,12 @@ def _detailed(
     out: Mapping[str, Any],
     sums: tuple[int, int, int | None],
     *,
+    reasoning: int,
     cached: Any,
     units: Mapping[str, Any],
     traits: Mapping[str, str],
 ) -> Usage:
     tokens_in, tokens_out, total = sums
-    reasoning = count(out.get("reasoning_tokens"))
-    # xAI chat and its batches leave reasoning out of the completion; their own total shows it. Nobody else's does.
-    # https://docs.x.ai/docs/guides/reasoning
-    if reasoning and total == tokens_in + tokens_out + reasoning:
-        tokens_out += reasoning
     written, written_1h = _written(usage, into)
     audio = count(into.get("audio_tokens"))
     # https://docs.mistral.ai/capabilities/audio : audio is billed by the minute, and its tokens stand beside the
@@ -197,11 +202,6 @@ def _sums(usage: Mapping[str, Any]) -> tuple[int, int, int | None]:
         return count(asked), tokens_out, total
     # https://docs.voyageai.com/reference : embeddings and reranking state a total and nothing else.
     return max((total or 0) - tokens_out, 0), tokens_out, total
-
-
-def _says_something(details: Mapping[str, Any]) -> bool:
-    """Return whether details are not all nothing; a text count says that the provider splits its tokens."""
-    return any(details.values()) or "text_tokens" in details
 
 
 def _optional(details: Mapping[str, Any], name: str) -> int | None:
