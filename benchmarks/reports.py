@@ -34,7 +34,7 @@ from spend_middleware.store.report_sources import CALL_SUMS, CUSTOMERS, DAILY, L
 from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter, Period
 from spend_middleware.store.reports import Reports
 from spend_middleware.store.rollups import CUSTOMER, KINDS, SUMS, WIDE
-from spend_middleware.store.row_tags import tag_rows
+from spend_middleware.store.row_tags import tag_columns
 
 FIRST_DAY = datetime(2026, 6, 1, tzinfo=UTC)
 DAYS = 90
@@ -101,7 +101,7 @@ def fill(ledger: Ledger, count: int) -> float:
     while batch := list(islice(calls, BATCH)):
         with ledger.database.writing.begin() as connection:
             tables.insert(connection, batch)
-            tables.tag(connection, tag_rows(batch))
+            tables.tag(connection, tag_columns(batch))
     with ledger.database.writing.begin() as connection:
         roll_up(connection)
     return time.perf_counter() - began

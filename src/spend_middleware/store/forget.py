@@ -129,7 +129,7 @@ def _merge_names(ledger: Ledger, connection: Connection, name: str) -> int:
                 )
             position = key.index(column)
             nameless = [(*row[:position], "", *row[position + 1 :]) for row in rows]
-            tables.move(connection, {table.name: sorted(nameless)})
+            tables.move(connection, {table.name: list(zip(*sorted(nameless), strict=True))})
             merged += len(rows)
     return merged
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, StatementError
@@ -60,8 +60,8 @@ class Tables(Protocol):
         """Insert the rows that are not there yet, and return these."""
         ...
 
-    def tag(self, connection: Connection, tags: list[tuple[str, int, str]]) -> None:
-        """Insert the tags of new rows."""
+    def tag(self, connection: Connection, tags: Sequence[Sequence[Any]]) -> None:
+        """Insert the tags of new rows, given as columns."""
         ...
 
     def move(self, connection: Connection, moves: Moves) -> None:

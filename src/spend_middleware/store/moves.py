@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from operator import itemgetter
@@ -11,7 +11,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from spend_middleware.store.records import AT, Values
-from spend_middleware.store.rollups import CUSTOMER, KINDS, ROLLUPS, WIDE, Amounts, Moves, amounts_of_all
+from spend_middleware.store.rollups import (
+    CUSTOMER,
+    KINDS,
+    ROLLUPS,
+    SUMS,
+    WIDE,
+    Amounts,
+    Moves,
+    amounts_of_all,
+)
 from spend_middleware.store.row_tags import tags_in
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,9 +41,11 @@ _NAMED_KINDS = {
     if column
 }
 
+_NAMED = ("kind", "name")
+
 _Key = tuple[str, ...]
 _Sums = dict[_Key, Amounts]
-_Sorted = list[tuple[_Key, Amounts]]
+_Moving = dict[str, list[list[Any]]]
 
 
 @lru_cache(maxsize=64)
@@ -75,26 +86,32 @@ def moves_of(
         totals: Also move the sums over all time, which know no zone.
     """
     values, add = (rows, amounts_of_all) if amounts is None else (amounts, _added)
-    moves: Moves = {table: [] for table in ROLLUPS}
-    ever: list[_Sorted] = []
+    moves: _Moving = {table: [[] for _ in (*key, *SUMS)] for table, key in ROLLUPS.items()}
+    ever: list[_Sums] = []
     for zone in zones:
         for day, calls, own in _by_day(rows, values, zone):
             alike = _grouped(map(_alike, calls), own, add)
             wide = _grouped(map(_wide, alike), alike.values())
             customers = _grouped(map(_customer, alike), alike.values())
-            tagged = _tagged(map(_tags, alike), alike.values())
-            named = sorted((_named(wide, customers) | tagged).items())
-            moves["spend_customer_daily"] += [
-                (zone, day, *key, slot, *sums) for key, sums in sorted(customers.items())
-            ]
-            moves["spend_daily"] += [(zone, day, *key, slot, *sums) for key, sums in sorted(wide.items())]
-            moves["spend_name_daily"] += [
-                (kind, zone, day, name, slot, *sums) for (kind, name), sums in named
-            ]
+            named = _named(wide, customers) | _tagged(map(_tags, alike), alike.values())
+            when: dict[str, str | int] = {"zone": zone, "day": day, "slot": slot}
+            _put(moves, "spend_customer_daily", CUSTOMER, customers, when)
+            _put(moves, "spend_daily", WIDE, wide, when)
+            _put(moves, "spend_name_daily", _NAMED, named, when)
             if totals and zone == zones[0]:
                 ever.append(named)
-    moves["spend_name_totals"] = [(*key, slot, *sums) for key, sums in _merged(ever)]
-    return {table: moved for table, moved in moves.items() if moved}
+    if ever:
+        _put(moves, "spend_name_totals", _NAMED, _merged(ever), {"slot": slot})
+    return {table: columns for table, columns in moves.items() if columns[0]}
+
+
+def _put(moves: _Moving, table: str, names: _Key, groups: _Sums, fixed: Mapping[str, str | int]) -> None:
+    keys = sorted(groups)
+    held: dict[str, Iterable[Any]] = {name: [value] * len(keys) for name, value in fixed.items()}
+    held.update(zip(names, zip(*keys, strict=True), strict=True))
+    held.update(zip(SUMS, zip(*map(groups.__getitem__, keys), strict=True), strict=True))
+    for name, column in zip((*ROLLUPS[table], *SUMS), moves[table], strict=True):
+        column.extend(held[name])
 
 
 def _by_day(
@@ -122,10 +139,22 @@ def _added(amounts: Sequence[Amounts]) -> Amounts:
 def _grouped(
     keys: Iterable[_Key], values: Iterable[Any], add: Callable[[Sequence[Any]], Amounts] = _added
 ) -> _Sums:
-    groups: defaultdict[_Key, list[Any]] = defaultdict(list)
+    groups = _lists(keys, values)
+    return {key: add(found if type(found) is list else (found,)) for key, found in groups.items()}
+
+
+def _lists(keys: Iterable[Any], values: Iterable[Any]) -> dict[Any, Any]:
+    """Return key -> its value, or a list of its values where it has several; most have one."""
+    groups: dict[Any, Any] = {}
     for key, value in zip(keys, values, strict=True):
-        groups[key].append(value)
-    return {key: add(found) for key, found in groups.items()}
+        found = groups.get(key)
+        if found is None:
+            groups[key] = value
+        elif type(found) is list:
+            found.append(value)
+        else:
+            groups[key] = [found, value]
+    return groups
 
 
 def _named(wide: _Sums, customers: _Sums) -> _Sums:
@@ -133,31 +162,23 @@ def _named(wide: _Sums, customers: _Sums) -> _Sums:
     sums: _Sums = {("total", ""): _added(list(wide.values()))}
     for kind, (name_of, of_customers) in _NAMED_KINDS.items():
         groups = customers if of_customers else wide
-        names: defaultdict[str, list[Amounts]] = defaultdict(list)
-        for name, amounts in zip(map(name_of, groups), groups.values(), strict=True):
-            names[name].append(amounts)
-        for name, parts in names.items():
-            sums[kind, name] = _added(parts)
+        for name, found in _lists(map(name_of, groups), groups.values()).items():
+            sums[kind, name] = _added(found) if type(found) is list else found
     return sums
 
 
 def _tagged(stored: Iterable[str | None], sums: Iterable[Amounts]) -> _Sums:
-    names: defaultdict[str, list[Amounts]] = defaultdict(list)
-    untagged: list[Amounts] = []
+    names: defaultdict[_Key, list[Amounts]] = defaultdict(list)
     for text, amounts in zip(stored, sums, strict=True):
         tags = tags_in(text)
         for tag in tags:
-            names[tag].append(amounts)
+            names["tag", tag].append(amounts)
         if not tags:
-            untagged.append(amounts)
-    found: _Sums = {("tag", tag): _added(parts) for tag, parts in names.items()}
-    if untagged:
-        found["untagged", ""] = _added(untagged)
-    return found
+            names["untagged", ""].append(amounts)
+    return {key: _added(parts) for key, parts in names.items()}
 
 
-def _merged(days: Sequence[_Sorted]) -> _Sorted:
+def _merged(days: Sequence[_Sums]) -> _Sums:
     if len(days) == 1:
         return days[0]
-    every = [moved for day in days for moved in day]
-    return sorted(_grouped((key for key, _ in every), (amounts for _, amounts in every)).items())
+    return _grouped((key for day in days for key in day), (sums for day in days for sums in day.values()))

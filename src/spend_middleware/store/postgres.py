@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, COLUMNS, DEFAULTS, Values
 from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
-from spend_middleware.store.row_tags import tag_rows
+from spend_middleware.store.row_tags import tag_columns
 
 MANY = 40
 """From so many rows on COPY pays: it takes more round trips and far less of the server."""
@@ -28,6 +28,8 @@ _NUMBERS = frozenset(
         *SUMS,
     )
 )
+_OIDS = {"bool": 16, "int8": 20, "text": 25}
+"""Types -> their numbers, which are the same in every PostgreSQL (src/include/catalog/pg_type.dat)."""
 
 
 def _type(name: str) -> str:
@@ -51,18 +53,27 @@ def _insert(table: str, columns: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _upsert(prefix: str, table: str, idle: frozenset[str]) -> str:
-    """Return the statement that adds to a rollup; sums that are idle, 0 in all of its rows, it does not move."""
+def _upsert(prefix: str, table: str, alike: frozenset[str], idle: frozenset[str]) -> str:
+    """Return the statement that adds to a rollup.
+
+    Columns in which all rows are alike are one value each; of these, sums that are idle, 0, are not moved at all.
+    """
     key = ROLLUPS[table]
-    moved = [name for name in SUMS if name not in idle]
-    values = ", ".join("0" if name in idle else name for name in (*key, *SUMS))
-    arrays = ", ".join(f"%s::{_type(name)}[]" for name in (*key, *moved))
-    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in moved)
+    columns = (*key, *SUMS)
+    values = [f"%s::{_type(name)}" if name in alike else name for name in columns]
+    values = ["0" if name in idle else value for name, value in zip(columns, values, strict=True)]
+    unlike = [name for name in columns if name not in alike]
+    arrays = ", ".join(f"%s::{_type(name)}[]" for name in unlike)
+    rows = f" FROM unnest({arrays}) AS batch({', '.join(unlike)})" if unlike else ""
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in SUMS if name not in idle)
     return (
-        f"INSERT INTO {prefix}{table} AS {table} ({', '.join((*key, *SUMS))})"  # noqa: S608
-        f" SELECT {values} FROM unnest({arrays}) AS batch({', '.join((*key, *moved))})"
+        f"INSERT INTO {prefix}{table} AS {table} ({', '.join(columns)}) SELECT {', '.join(values)}{rows}"
         f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
     )
+
+
+def _is_one(column: Sequence[Any]) -> bool:
+    return column[0] == column[-1] and column.count(column[0]) == len(column)
 
 
 class PostgresTables:
@@ -79,7 +90,10 @@ class PostgresTables:
         self._zones = f"SELECT value FROM {prefix}spend_meta WHERE name = 'zones' FOR SHARE"  # noqa: S608
         self._known = f"SELECT id FROM {rows} WHERE id = ANY(%s::text[])"  # noqa: S608
         self._rows = f"{_insert(rows, COLUMNS)} ON CONFLICT (id) DO NOTHING RETURNING id"
-        self._tags = f"{_insert(tags, _TAG_COLUMNS)} ON CONFLICT DO NOTHING"
+        self._tags = (
+            f"INSERT INTO {tags} ({', '.join(_TAG_COLUMNS)})"  # noqa: S608
+            " SELECT * FROM unnest(%s::text[], %s::int8[], %s::text[]) ON CONFLICT DO NOTHING"
+        )
         self._copy_rows = _copy(rows, COLUMNS)
         self._copy_tags = _copy(tags, _TAG_COLUMNS)
 
@@ -119,17 +133,17 @@ class PostgresTables:
             cursor.execute(self._rows, (_json(batch),))
             _send_all(raw)
             # As a rule all rows are new.
-            tags, moves = tag_rows(batch), moves_of(batch, zones, slot)
+            tags, moves = tag_columns(batch), moves_of(batch, zones, slot)
             ids = {line[0] for line in cursor.fetchall()}
             if not ids:
                 return 0
             if len(ids) < len(batch):
                 fresh = [row for row in batch if row[_ID] in ids]
-                tags, moves = tag_rows(fresh), moves_of(fresh, zones, slot)
-            if tags:
-                cursor.execute(self._tags, (_json(tags),))
-            for statement, arrays in self._upserts(moves):
-                cursor.execute(statement, arrays)
+                tags, moves = tag_columns(fresh), moves_of(fresh, zones, slot)
+            if tags[0]:
+                cursor.execute(self._tags, [_array(column) for column in tags])
+            for statement, parameters in self._upserts(moves):
+                cursor.execute(statement, parameters)
         return len(ids)
 
     def _not_there(self, raw: Any, batch: Sequence[Values]) -> Sequence[Values]:
@@ -143,37 +157,45 @@ class PostgresTables:
             with cursor.copy(self._copy_rows) as copy:
                 _send(copy, COLUMNS, rows)
                 # The server has most of the rows by now and inserts them meanwhile.
-                tags, moves = tag_rows(rows), moves_of(rows, zones, slot)
-            if tags:
+                tags, moves = tag_columns(rows), moves_of(rows, zones, slot)
+            if tags[0]:
                 with cursor.copy(self._copy_tags) as copy:
-                    _send(copy, _TAG_COLUMNS, tags)
+                    _send(copy, _TAG_COLUMNS, zip(*tags, strict=True))
             with raw.pipeline():
-                for statement, arrays in self._upserts(moves):
-                    cursor.execute(statement, arrays)
+                for statement, parameters in self._upserts(moves):
+                    cursor.execute(statement, parameters)
 
-    def _upserts(self, moves: Moves) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def _upserts(self, moves: Moves) -> Iterator[tuple[str, list[Any]]]:
         """Yield the statements that move rollups, and their parameters."""
-        for table, rows in moves.items():
-            columns = dict(zip((*ROLLUPS[table], *SUMS), zip(*rows, strict=True), strict=True))
-            idle = frozenset(name for name in SUMS if not any(columns[name]))
+        for table, columns in moves.items():
+            names = (*ROLLUPS[table], *SUMS)
+            alike = {name: column[0] for name, column in zip(names, columns, strict=True) if _is_one(column)}
+            idle = frozenset(name for name in SUMS if alike.get(name) == 0)
             if len(idle) == len(SUMS):
                 continue
-            arrays = tuple(_array(column) for name, column in columns.items() if name not in idle)
-            yield _upsert(self._prefix, table, idle), arrays
+            once = [value for name, value in alike.items() if name not in idle]
+            arrays = [
+                _array(column) for name, column in zip(names, columns, strict=True) if name not in alike
+            ]
+            yield _upsert(self._prefix, table, frozenset(alike), idle), once + arrays
 
     def insert(self, connection: Connection, rows: Sequence[Values]) -> Sequence[Values]:
         """Insert the rows that are not there yet, and return these."""
-        ids = set(connection.exec_driver_sql(self._rows, (_json(rows),)).scalars())
-        return rows if len(ids) == len(rows) else [row for row in rows if row[_ID] in ids]
+        raw: Any = connection.connection.driver_connection
+        fresh = self._not_there(raw, rows)
+        with raw.cursor() as cursor, cursor.copy(self._copy_rows) as copy:
+            _send(copy, COLUMNS, fresh)
+        return fresh
 
-    def tag(self, connection: Connection, tags: list[tuple[str, int, str]]) -> None:
-        """Insert the tags of new rows."""
-        connection.exec_driver_sql(self._tags, (_json(tags),))
+    def tag(self, connection: Connection, tags: Sequence[Sequence[Any]]) -> None:
+        """Insert the tags of new rows, given as columns."""
+        if tags[0]:
+            connection.exec_driver_sql(self._tags, tuple(_array(column) for column in tags))
 
     def move(self, connection: Connection, moves: Moves) -> None:
         """Add to the rollups, table after table in the order that all writers share."""
-        for statement, arrays in self._upserts(moves):
-            connection.exec_driver_sql(statement, arrays)
+        for statement, parameters in self._upserts(moves):
+            connection.exec_driver_sql(statement, tuple(parameters))
 
 
 def _copies_fast() -> bool:
@@ -183,21 +205,21 @@ def _copies_fast() -> bool:
     return psycopg.pq.__impl__ != "python"
 
 
-def _send(copy: Any, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    copy.set_types([_type(name) for name in columns])
+def _send(copy: Any, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    copy.set_types([_OIDS[_type(name)] for name in columns])
     write = copy.write_row
     for row in rows:
         write(row)
 
 
-def _json(rows: Sequence[Sequence[object]]) -> str:
-    return to_json(rows).decode()
+def _json(values: Sequence[object]) -> str:
+    return to_json(values).decode()
 
 
 def _array(column: Sequence[Any]) -> str:
     """Return a column of a batch as one of PostgreSQL's array literals."""
     if not isinstance(column[0], str):
-        return f"{{{repr(list(column))[1:-1]}}}"
+        return f"{{{_json(column)[1:-1]}}}"
     joined = '","'.join(column)
     if "\\" in joined or joined.count('"') > 2 * (len(column) - 1):
         joined = '","'.join(text.replace("\\", "\\\\").replace('"', '\\"') for text in column)

@@ -23,8 +23,8 @@ from spend_middleware.store.records import (
 from spend_middleware.store.segments import Owner
 from spend_middleware.store.setaside import SetAside
 
-ROWS_AT_ONCE = 2_000
-"""Rows of one recovery transaction: many small segments in one commit, never all of a large journal in memory."""
+ROWS_AT_ONCE = 5_000
+"""Rows of one transaction, at most, of those that come from files: fast, and still done within a second."""
 
 _ID = AT["id"]
 
@@ -100,16 +100,19 @@ def adopt(owner: Owner, write: Write, set_aside: SetAside) -> int:
             elif kind != UNMARK:
                 unfinished[call_id] = (path, values)
         total += len(batch)
-        _write_in_parts(batch, write)
+        write_in_parts(batch, write)
         if path not in {source for source, _ in unfinished.values()}:
             path.unlink(missing_ok=True)
     rest = [values for _, values in unfinished.values()]
-    _write_in_parts(rest, write)
+    write_in_parts(rest, write)
     owner.remove()
     return total + len(rest)
 
 
-def _write_in_parts(rows: Iterable[Values], write: Write) -> None:
+def write_in_parts(rows: Iterable[Values], write: Write) -> None:
+    """Write rows in as few transactions as may be, all about equally large."""
     waiting = list(rows)
-    for start in range(0, len(waiting), ROWS_AT_ONCE):
-        write(waiting[start : start + ROWS_AT_ONCE])
+    parts = -(-len(waiting) // ROWS_AT_ONCE)
+    size = -(-len(waiting) // parts) if parts else 1
+    for start in range(0, len(waiting), size):
+        write(waiting[start : start + size])

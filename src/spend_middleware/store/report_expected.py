@@ -88,7 +88,7 @@ def moves_for(zone: str, day: date, rollups: DayRollups) -> Moves:
             named = {**fixed, **dict(zip(own, key, strict=True))}
             rows.append((*(named[column] for column in ROLLUPS[name]), *amounts_for(values)))
         if rows:
-            moves[name] = rows
+            moves[name] = list(zip(*rows, strict=True))
     return moves
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter, le
+from typing import Any
 
 from spend_middleware.call import Status, UsageSource
 from spend_middleware.store.records import AT, Values
@@ -60,8 +61,11 @@ ROLLUPS: dict[str, tuple[str, ...]] = {
 Amounts = tuple[int, ...]
 """What is added to a rollup's row, in the order of `SUMS`."""
 
-Moves = dict[str, list[tuple[str | int, ...]]]
-"""Rollup table -> rows of key and sums to add."""
+Moves = dict[str, Sequence[Sequence[Any]]]
+"""Rollup table -> what to add to it, as columns: those of its key, then those of the sums.
+
+Rows would be one Python object each, and the garbage collector of the host would go through them all.
+"""
 
 _FAILURES = frozenset((str(Status.FAILURE), str(Status.INTERRUPTED)))
 _ESTIMATED = str(UsageSource.ESTIMATED)

@@ -18,11 +18,17 @@ def tags_in(stored: str | None) -> tuple[str, ...]:
     return _parsed(stored)[0] if stored and stored != "[]" else ()
 
 
-def tag_rows(rows: Iterable[Values]) -> list[tuple[str, int, str]]:
-    """Return the (tag, start_time, log_id) of rows, sorted."""
-    found = [(tag, row[_START], row[_ID]) for row in rows for tag in tags_in(row[_TAGS])]
-    found.sort()
-    return found
+def tag_columns(rows: Iterable[Values]) -> tuple[list[str], list[int], list[str]]:
+    """Return the tags of rows with each tag's row: three columns, tag, start_time and log_id."""
+    tags: list[str] = []
+    starts: list[int] = []
+    ids: list[str] = []
+    for row in rows:
+        own = tags_in(row[_TAGS])
+        tags += own
+        starts += [row[_START]] * len(own)
+        ids += [row[_ID]] * len(own)
+    return tags, starts, ids
 
 
 def with_plain_tags(rows: Sequence[Values]) -> list[Values]:

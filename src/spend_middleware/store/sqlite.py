@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, COLUMNS, DEFAULTS, Values
 from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
-from spend_middleware.store.row_tags import tag_rows
+from spend_middleware.store.row_tags import tag_columns
 
 _ID = AT["id"]
 _OPTIONAL = tuple(AT[name] for name, default in DEFAULTS.items() if default is None)
@@ -63,7 +63,7 @@ class SqliteTables:
         """Write a batch and all that it moves, and return how many of its rows were new."""
         fresh = self.insert(connection, batch)
         if fresh:
-            self.tag(connection, tag_rows(fresh))
+            self.tag(connection, tag_columns(fresh))
             self.move(connection, moves_of(fresh, zones, slot))
         return len(fresh)
 
@@ -83,16 +83,15 @@ class SqliteTables:
             return [*rows[:done], *rest]
         return rows
 
-    def tag(self, connection: Connection, tags: list[tuple[str, int, str]]) -> None:
-        """Insert the tags of new rows."""
-        if tags:
-            _driver(connection).executemany(self.insert_tags, tags)
+    def tag(self, connection: Connection, tags: Sequence[Sequence[Any]]) -> None:
+        """Insert the tags of new rows, given as columns."""
+        _driver(connection).executemany(self.insert_tags, zip(*tags, strict=True))
 
     def move(self, connection: Connection, moves: Moves) -> None:
         """Add to the rollups, table after table in the order that all writers share."""
         driver = _driver(connection)
-        for table, rows in moves.items():
-            driver.executemany(self.upserts[table], rows)
+        for table, columns in moves.items():
+            driver.executemany(self.upserts[table], zip(*columns, strict=True))
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:

@@ -24,7 +24,7 @@ from spend_middleware.store.report_sources import (
     sums_of,
 )
 from spend_middleware.store.report_values import Sums
-from spend_middleware.store.row_tags import tag_rows, tags_in
+from spend_middleware.store.row_tags import tag_columns, tags_in
 from spend_middleware.store.rows import STORED
 from spend_middleware.store.zones import day_end, day_start, days_with_calls, rolled_zones, rows_since
 
@@ -199,9 +199,7 @@ def _mend_tags(connection: Connection, ledger: Ledger, moments: Moments) -> None
         ids = wrong[first : first + _SHOWN]
         connection.execute(delete(TAGS).where(TAGS.c.log_id.in_(ids)))
         rows = [tuple(line) for line in connection.execute(select(*STORED).where(LOGS.c.id.in_(ids)))]
-        tags = tag_rows(rows)
-        if tags:
-            tables_for(ledger.database.address).tag(connection, tags)
+        tables_for(ledger.database.address).tag(connection, tag_columns(rows))
 
 
 def _check_totals(ledger: Ledger, reader: Reader, found: Verification, *, repair: bool) -> None:
@@ -219,7 +217,9 @@ def _check_totals(ledger: Ledger, reader: Reader, found: Verification, *, repair
             if new != _NO_SUMS:
                 moves.append((kind, name, 0, *amounts_for(new)))
         if moves:
-            tables_for(ledger.database.address).move(connection, {TOTALS.name: sorted(moves)})
+            tables_for(ledger.database.address).move(
+                connection, {TOTALS.name: list(zip(*sorted(moves), strict=True))}
+            )
 
 
 def _wrong_totals(connection: Connection) -> list[tuple[tuple[str, str], Sums, Sums]]:

@@ -29,6 +29,9 @@ LOOK_SECONDS = 2.0
 CHORE_SECONDS = 600.0
 """How often the writer does what is rarely due, such as deleting old rows."""
 
+WHEN_BEHIND = 2
+"""How many times the batch size a transaction may hold when so many rows wait: each rollup row then moves once for more."""
+
 
 class Stopped(Exception):
     """The writer was told to stop before its rows could be written; they stay in the journal."""
@@ -214,7 +217,7 @@ class Writer:
         """Write all that waits in memory, then what waits in files alone."""
         if not self.failing and not self._journal.database_takes_rows:
             self.write([])  # nothing to write, but health shall know whether the database answers
-        while entries := self._journal.take(self._batch_size):
+        while entries := self._journal.take(self._batch_size * WHEN_BEHIND):
             self.write([entry.values for entry in entries])
             self._journal.settle(entries)
             self._made_progress()
@@ -222,11 +225,9 @@ class Writer:
             self._write_spilled(segment)
 
     def _write_spilled(self, segment: Segment) -> None:
-        from spend_middleware.store.recovery import ROWS_AT_ONCE, finished_rows
+        from spend_middleware.store.recovery import finished_rows, write_in_parts
 
-        rows = list(finished_rows(segment.path, self._set_aside))
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            self.write(rows[start : start + ROWS_AT_ONCE])
+        write_in_parts(finished_rows(segment.path, self._set_aside), self.write)
         self._journal.settle_spilled(segment)
         self._made_progress()
 
