@@ -23,7 +23,9 @@ from ledger_rows import row, wait_until
 from spend_middleware.errors import ConfigurationError, MissingDependencyError, SchemaError
 from spend_middleware.settings import Settings
 from spend_middleware.store.engine import Address, Database, make_engine
+from spend_middleware.store.ledger import Ledger
 from spend_middleware.store.places import database_key, journal_folder
+from spend_middleware.store.records import values_of
 from spend_middleware.store.store import Store
 
 MakeSettings = Callable[..., Settings]
@@ -279,9 +281,11 @@ def test_pgbouncer_in_transaction_mode_carries_several_stores(
             for number in range(200):
                 stores[number % 4].append(row(tags=["t"]))
             assert [store.flush(30) for store in stores] == [0] * 4
+            many = [values_of(row(tags=["t"])) for _ in range(300)]  # in the way that large batches go
+            assert [Ledger(store.database).write(many) for store in stores] == [300, 0, 0, 0]
             with stores[0].engine.connect() as connection:
                 total = text(f"SELECT sum(requests) FROM {schema}.spend_name_totals WHERE kind = 'total'")
-                assert connection.execute(total).scalar() == 200
+                assert connection.execute(total).scalar() == 500
             for store in stores:
                 store.close()
     shutil.rmtree(folder)

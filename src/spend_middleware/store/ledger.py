@@ -177,5 +177,7 @@ def _refuses(error: BaseException | None) -> bool:
 def said(error: BaseException) -> str:
     """Return what an error says in one line, without the statement and its parameters (they may be private)."""
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
-    text = " ".join(str(cause).split())
+    # PostgreSQL's own line alone: its details show the row.
+    stated = getattr(getattr(cause, "diag", None), "message_primary", None)
+    text = " ".join((stated or str(cause)).split())
     return f"{type(cause).__name__}: {text}"[:500]
