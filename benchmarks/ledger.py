@@ -88,13 +88,19 @@ def population(count: int, seed: int, whole: int = 10_000_000) -> Iterator[dict[
 
 def journal(folder: Path, count: int) -> None:
     """Print what one append and one start mark cost, without the writer beside them."""
+    from spend_middleware.call import Attribution
+    from spend_middleware.store.facts import encode_facts, started_facts
     from spend_middleware.store.journal import Journal
     from spend_middleware.store.lane import Lane
-    from spend_middleware.store.records import MARK, ROW, encode_mark, encode_row
+    from spend_middleware.store.records import MARK, ROW, encode_row
 
     rows = list(population(count, 1))
+    owner = Attribution(key_hash="k" * 64, tags=("tag-1", "tag-2"))
+    where = "api.openai.com", "/v1/chat/completions"
     marks = [
-        {name: row[name] for name in ("id", "provider", "model_group", "api_key", "start_time")}
+        started_facts(
+            row["id"], "chat", row["provider"], row["model_group"], *where, row["start_time"], 0, owner
+        )
         for row in rows
     ]
     for sync in ("off", "always"):
@@ -112,7 +118,7 @@ def journal(folder: Path, count: int) -> None:
             took = []
             for row, mark in zip(part, marks, strict=True):
                 began = time.perf_counter()
-                lane.put(MARK, row["id"], encode_mark(mark), None)
+                lane.put(MARK, row["id"], encode_facts(mark), None)
                 took.append(time.perf_counter() - began)
             report("start mark", took)
 
