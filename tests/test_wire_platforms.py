@@ -239,14 +239,16 @@ def test_a_sagemaker_stream_is_put_together_first() -> None:
     assert tokens(read("sagemaker.invoke", body)) == (5, 2)
 
 
-def test_aleph_alpha_counts_at_top_level() -> None:
+def test_aleph_alpha_counts_at_top_level_and_names_no_model() -> None:
     body = {
-        "model_version": "m",
+        "model_version": "2022-04",
         "completions": [{"completion": "x"}],
         "num_tokens_prompt_total": 9,
         "num_tokens_generated": 3,
     }
-    assert tokens(read("alephalpha.complete", body)) == (9, 3)
+    reading = read("alephalpha.complete", body)
+    assert tokens(reading) == (9, 3)
+    assert reading.response_model is None
 
 
 @pytest.mark.parametrize(

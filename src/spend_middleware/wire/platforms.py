@@ -144,8 +144,7 @@ def read_aleph_alpha(route: Route, sent: Sent, received: Received) -> Reading:
     return Reading(
         usage=_counted(raw, *names),
         raw_usage=raw or None,
-        request_model=asked_model(route, sent),
-        response_model=_first(parts, "model_version"),
+        request_model=asked_model(route, sent),  # `model_version` is the version of that model, a date
         finish_reason=string(completions[-1].get("finish_reason")) if completions else None,
         stream=streamed(received),
         visible_text=lambda: "".join(str(entry.get("completion") or "") for entry in completions),
