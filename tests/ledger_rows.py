@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spend_middleware.call import NOBODY, new_call_id
-from spend_middleware.store.facts import Facts, started_facts
+from spend_middleware.call import NOBODY, Call, new_call_id
+from spend_middleware.store.facts import Facts, encode_facts, facts_of, started_facts
 
 NOON = 1_795_435_200_000_000
 """2026-11-23 12:00 UTC in microseconds."""
@@ -37,6 +37,19 @@ def row(**columns: Any) -> dict[str, Any]:
         "request_tags": json.dumps(list(tags)),
     }
     return {**plain, **columns}
+
+
+def unmakeable() -> list[bytes]:
+    """Return records that no row can be made of: no JSON, no facts, and facts whose parts are of wrong types."""
+    facts = facts_of(Call(call_id="broken", provider="openai", operation="completion"))
+    return [
+        b"no JSON",
+        b"[]",
+        b'{"a": 1}',
+        b'[1,["x"],0,0,0,0,0]',
+        encode_facts((*facts[:3], "no counts", *facts[4:])),
+        encode_facts((*facts[:1], 5, *facts[2:])),
+    ]
 
 
 def started_as(call_id: str) -> Facts:

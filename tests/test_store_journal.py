@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_rows import row, started_as, wait_until
+from ledger_rows import row, started_as, unmakeable, wait_until
 from spend_middleware.store import lane as lanes
 from spend_middleware.store.facts import decode, encode_facts
 from spend_middleware.store.journal import MEMORY_ROWS, Journal
@@ -226,6 +226,21 @@ def test_a_corrupt_record_is_set_aside_and_the_rest_is_read(tmp_path: Path, wher
     path.write_bytes(bytes(content))
     found, aside = left(tmp_path)
     assert (sorted(found), aside) == (["a", "c"], 1)
+
+
+@pytest.mark.parametrize("body", unmakeable())
+def test_a_record_that_no_row_can_be_made_of_is_set_aside_and_the_rest_is_read(
+    tmp_path: Path, body: bytes
+) -> None:
+    journal = Journal(tmp_path)
+    put(journal, id="a")
+    with journal.lock:
+        journal.put(ROW, "broken", body, None)
+        journal.put(MARK, "broken", body, None)
+    put(journal, id="b")
+    journal.abandon()
+    found, aside = left(tmp_path)
+    assert (sorted(found), aside) == (["a", "b"], 2)
 
 
 def test_a_row_of_an_older_version_gets_defaults_for_what_it_lacks() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
 
-from ledger_rows import NOON, row
+from ledger_rows import NOON, row, unmakeable
+from spend_middleware.guard import faults
+from spend_middleware.store.records import ROW
 from spend_middleware.store.rollups import ROLLUPS
+from spend_middleware.store.segments import LOCK_NAME
 from spend_middleware.store.store import Store
 
 MakeStore = Callable[..., Store]
@@ -121,6 +125,38 @@ def test_a_row_that_the_database_refuses_is_set_aside_alone(store: Store) -> Non
     (line,) = (store.folder / "set-aside.jsonl").read_text().splitlines()
     assert json.loads(line)["row"]["id"] == "017"
     assert json.loads(line)["reason"]
+
+
+@pytest.mark.parametrize("body", unmakeable())
+def test_a_record_that_no_row_can_be_made_of_is_set_aside_and_the_others_are_written(
+    new_store: MakeStore, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    store = new_store()
+    store.append(row(id="before"))
+    store._take(ROW, "broken", body, body)
+    store.append(row(id="after"))
+    assert store.flush(10) == 0
+    assert answer(store, "SELECT id FROM spend_logs ORDER BY id") == [("after",), ("before",)]
+    health = store.health()
+    assert (health["set_aside"], health["pending"], health["last_error"]) == (1, 0, None)
+    assert store.folder is not None
+    (line,) = (store.folder / "set-aside.jsonl").read_text().splitlines()
+    assert base64.b64decode(json.loads(line)["bytes"]) == body
+    assert caplog.text.count("A record was set aside") == 1
+
+
+def test_what_a_dead_process_left_unreadable_stops_no_living_one(new_store: MakeStore) -> None:
+    store = new_store()
+    assert store.folder is not None
+    for owner in ("one", "two"):
+        (store.folder / owner / "1.seg").mkdir(parents=True)  # which reads as a broken disk would
+        (store.folder / owner / LOCK_NAME).touch()
+    before = faults.total()
+    store.append(row(id="a"))
+    assert store.flush(10) == 0
+    assert answer(store, "SELECT id FROM spend_logs") == [("a",)]
+    assert store.health()["last_error"] is None
+    assert faults.total() >= before + 2
 
 
 def test_none_where_something_must_stand_becomes_the_default(store: Store) -> None:

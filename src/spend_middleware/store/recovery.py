@@ -53,8 +53,8 @@ def read_segment(path: Path, set_aside: SetAside) -> Iterator[tuple[bytes, str, 
                 yield kind, values[_ID], values
             elif kind == UNMARK:
                 yield kind, body.decode(), ()
-        except (ValueError, TypeError, ArithmeticError) as error:
-            set_aside.damage(str(path), body, f"not readable: {error}")
+        except Exception as error:  # whatever it is, the records after it are to be read
+            set_aside.damage(str(path), body, f"no row can be made of it: {type(error).__name__}")
 
 
 def finished_rows(path: Path, set_aside: SetAside) -> Iterator[Values]:

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spend_middleware.store.journal import Journal
+from spend_middleware.guard import note_fault
+from spend_middleware.store.journal import Entry, Journal
 from spend_middleware.store.records import Values, without_nulls
 from spend_middleware.store.segments import Segment, orphans
 from spend_middleware.store.setaside import SetAside
@@ -218,11 +219,24 @@ class Writer:
         if not self.failing and not self._journal.database_takes_rows:
             self.write([])  # nothing to write, but health shall know whether the database answers
         while entries := self._journal.take(self._batch_size * WHEN_BEHIND):
-            self.write([entry.values for entry in entries])
+            self.write(self._rows_of(entries))
             self._journal.settle(entries)
             self._made_progress()
         for segment in self._journal.spilled():
             self._write_spilled(segment)
+
+    def _rows_of(self, entries: list[Entry]) -> list[Values]:
+        """Return the rows of entries; a record that no row can be made of is set aside, and the others go on."""
+        rows: list[Values] = []
+        for entry in entries:
+            try:
+                rows.append(entry.values)
+            except Exception as error:
+                body = entry.row if isinstance(entry.row, bytes) else repr(entry.row).encode()
+                where = "memory" if entry.segment is None else str(entry.segment.path)
+                # Not the error's own words: they may quote what is in the record.
+                self._set_aside.damage(where, body, f"no row can be made of it: {type(error).__name__}")
+        return rows
 
     def _write_spilled(self, segment: Segment) -> None:
         from spend_middleware.store.recovery import finished_rows, write_in_parts
@@ -243,6 +257,8 @@ class Writer:
             for owner in orphans(folder, self._journal.owner_path):
                 try:
                     self.recovered += adopt(owner, self.write, self._set_aside)
+                except OSError as error:  # it stays where it is, and the living go on
+                    note_fault("taking over what a dead process left", error)
                 finally:
                     owner.release()
         self._looked = asked
