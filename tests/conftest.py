@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 
 import databases
 from ledger_calls import Books
 from spend_middleware.settings import Settings
 from spend_middleware.store.store import Store
+
+# How long an example takes says more about the machine, and what else runs on it, than about us.
+property_settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+property_settings.load_profile("house")
 
 
 @pytest.fixture
