@@ -51,6 +51,26 @@ sum over the calls of the answer, each counted once.
 It does not work? `GET /health/readiness` says whether the database answers, `GET /health` (with the master key) what
 waits and what went wrong, and each refusal says in its `message` what to change.
 
+## What other answers carry
+
+The middleware puts these on your service's own answers (sums over the calls made for that request), and the metering on
+the answer that an SDK gets (that call's). None of them is an answer of the routes below.
+
+| header | what it says |
+|---|---|
+| `x-litellm-call-id` | find the calls under it: `/spend/logs?request_id=...` |
+| `x-litellm-response-cost` | USD, a plain decimal; `0.0` for nothing. Absent where no price is known, and on a stream, whose head goes out before its cost is known |
+| `x-litellm-response-cost-input`, `-output`, `-cache-read`, `-cache-creation`, `-reasoning` | its parts |
+| `x-litellm-response-cost-original` | an SDK's answer only: by the price list, before your own prices, discounts and margins |
+| `x-litellm-response-duration-ms` | the time that the calls took |
+| `x-litellm-key-spend` | what the virtual key that the request presented (or `spend.tag(api_key=...)` named) has spent by now, this call included; on a stream, what it had spent before |
+| `x-spend-unpriced-calls` | how many calls the cost leaves out, where there are any |
+
+`x-litellm-key-spend` asks nobody: it is the number of `/key/info` from when this process looked the key up, and what
+this process has recorded since. What **other workers** have recorded for the key in the meantime is not in it; it is once
+the key is looked up anew, which is within a second of any change of a key, team, user or budget, of a reset, of an
+adjustment, and at the end of the key's budget window. For a decision, ask `/key/info`.
+
 ## All of them
 
 The OpenAPI document is at `openapi.json`, and as a page at `docs`. Who may call a route is one word:

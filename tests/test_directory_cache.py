@@ -11,7 +11,8 @@ import pytest
 from spend_middleware.errors import StoreError
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.entities import SpendKey, SpendTeam, SpendUser
-from spend_middleware.store.key_cache import PATIENCE, POLL, UNKNOWN, KeyCache, KeyRecord
+from spend_middleware.store.key_cache import PATIENCE, POLL, UNKNOWN, KeyCache
+from spend_middleware.store.key_record import KeyRecord
 from spend_middleware.store.store import Store
 
 
@@ -127,6 +128,25 @@ def test_what_was_read_before_a_change_is_not_kept_after_it(table: Table) -> Non
     slow = KeyCache(table.read_version, read_key, lambda: (), clock=lambda: table.now)
     assert slow.find("a") == KeyRecord(key_hash="a")
     assert slow.peek("a") is UNKNOWN
+
+
+def test_a_key_whose_budget_window_has_ended_is_read_anew(table: Table) -> None:
+    wall = [1_000.0]
+    cache = KeyCache(
+        table.read_version, table.read_key, lambda: (), clock=lambda: table.now, now=lambda: wall[0]
+    )
+    table.put("a", counts_until=1_010.0)
+    cache.find("a")
+    assert cache.peek("a") is not UNKNOWN
+    wall[0] = 1_010.0
+    assert cache.peek("a") is UNKNOWN
+    table.keys["a"] = KeyRecord(key_hash="a", counts_until=1_020.0)
+    assert cache.find("a") == table.keys["a"]
+    assert cache.peek("a") == table.keys["a"]
+    wall[0] = 1_020.0
+    table.now += PATIENCE + 0.01
+    table.down = True
+    assert cache.find("a") == table.keys["a"], "while the database is away, what was known goes on counting"
 
 
 def test_many_threads_agree(table: Table, cache: KeyCache) -> None:

@@ -490,6 +490,7 @@ KILLED = """
     from spend_middleware import Spend
     from spend_middleware.interception.clients import wrap_transport
     from spend_middleware.recorder import Recorder
+    from spend_middleware.store.running import RunningSpend
     from spend_middleware.telemetry import Telemetry
     sys.path.insert(0, "tests")
     from standin import answers
@@ -502,7 +503,8 @@ KILLED = """
 
     spend = Spend(sys.argv[1])
     spend.start()
-    recorder = Recorder(spend.settings, spend.store, lambda: spend.prices, Telemetry(False), Later())
+    running = RunningSpend(spend.store.held)
+    recorder = Recorder(spend.settings, spend.store, lambda: spend.prices, Telemetry(False), Later(), running)
     asked = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hey, how's it going?"}]}
     body = b"".join(answers.chat_stream(asked, iter(answers.WORDS)))
     answer = lambda request: httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body)

@@ -47,9 +47,21 @@ def cost_headers(call: Call) -> list[tuple[str, str]]:
     return found
 
 
-def tally_headers(request_id: str, tally: Tally) -> list[tuple[bytes, bytes]]:
-    """Return the headers for a service's own answer: the sum over the calls made while handling the request."""
+def key_header(spent: Decimal | None) -> list[tuple[str, str]]:
+    """Return the header that says what the key of a call has spent by now; none without a known key."""
+    return [] if spent is None else [("x-litellm-key-spend", plain(spent))]
+
+
+def tally_headers(
+    request_id: str, tally: Tally, key_spent: Decimal | None = None
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers for a service's own answer: the sum over the calls made while handling the request.
+
+    Args:
+        key_spent: What the request's virtual key has spent by now.
+    """
     found = [(b"x-litellm-call-id", request_id.encode("latin-1", "replace"))]
+    found.extend((name.encode(), value.encode()) for name, value in key_header(key_spent))
     calls = tally.calls
     if not calls:
         return found

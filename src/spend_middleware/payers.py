@@ -17,6 +17,7 @@ from spend_middleware.inbound import InboundScope, KeyHolder, RawHeaders, attrib
 from spend_middleware.scopes import said_by
 from spend_middleware.settings import Settings
 from spend_middleware.store.key_cache import UNKNOWN
+from spend_middleware.store.running import RunningSpend
 
 if TYPE_CHECKING:
     from spend_middleware.store.directory import Directory
@@ -37,14 +38,20 @@ class Payers:
         settings: Which words count, and bounds.
         master_key: The administrator's key, whose bearer's words count.
         directory: Opens the directory of keys, where it is not open yet.
+        running: What known keys have spent.
     """
 
     def __init__(
-        self, settings: Settings, master_key: str | None, directory: Callable[[], Directory]
+        self,
+        settings: Settings,
+        master_key: str | None,
+        directory: Callable[[], Directory],
+        running: RunningSpend,
     ) -> None:
         self.settings = settings
         self._master_key = master_key
         self._directory = directory
+        self._running = running
         self._open: Directory | None = None
         self._paused_until = 0.0
         self.failures = 0
@@ -132,7 +139,9 @@ class Payers:
         if not self.settings.response_headers:
             return ()
         try:
-            return tally_headers(scope.attribution.session_id or scope.request_id or "", scope.tally)
+            said = scope.attribution
+            spent = self._running.of(said.key_hash) if self._running.known else None
+            return tally_headers(said.session_id or scope.request_id or "", scope.tally, spent)
         except Exception:
             self._failed("The cost headers of an answer could not be made.")
             return ()

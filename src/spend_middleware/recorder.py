@@ -21,12 +21,13 @@ from spend_middleware.attribution import (
     presented_key,
 )
 from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource, new_call_id
-from spend_middleware.headers import cost_headers
+from spend_middleware.headers import cost_headers, key_header
 from spend_middleware.interception.exchange import Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, measure, price_again
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import Facts, started_facts
+from spend_middleware.store.running import RunningSpend
 from spend_middleware.telemetry import Telemetry
 from spend_middleware.wire import request, table
 from spend_middleware.wire.reading import Reading, Route, Sent
@@ -86,6 +87,7 @@ class Recorder:
         prices: Gives the price book; asked at each call, so that a refreshed book counts at once.
         telemetry: Spans and metrics.
         estimator: Counts tokens where a provider sent no usage.
+        running: What known keys have spent.
         gate: Refuses calls before they go out.
     """
 
@@ -96,6 +98,7 @@ class Recorder:
         prices: Callable[[], PriceBook],
         telemetry: Telemetry,
         estimator: Estimator,
+        running: RunningSpend,
         gate: Gate | None = None,
     ) -> None:
         self._settings = settings
@@ -103,6 +106,7 @@ class Recorder:
         self._prices = prices
         self._telemetry = telemetry
         self._estimator = estimator
+        self._running = running
         self._gate = gate
         self._hides_end_users = settings.disable_end_user_cost_tracking or settings.hash_end_users
         self._rules = table.rules_of(settings.providers)
@@ -160,7 +164,11 @@ class Recorder:
         """Return the headers for a streamed answer: the id under which its cost is found later."""
         if not self._settings.response_headers:
             return ()
-        return (("x-litellm-call-id", exchange.call_id),)
+        headers = [("x-litellm-call-id", exchange.call_id)]
+        if self._running.known:
+            opened: Any = exchange.state
+            headers += key_header(self._running.of(opened.attribution.key_hash))
+        return headers
 
     def finished(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
@@ -178,7 +186,12 @@ class Recorder:
                 self.record(call, opened.scope, opened.context)
         if exchange.call_id not in [call.call_id for call in calls]:
             self._ledger.unmark(exchange.call_id)
-        return cost_headers(calls[0]) if calls and self._settings.response_headers else ()
+        if not calls or not self._settings.response_headers:
+            return ()
+        headers = cost_headers(calls[0])
+        if self._running.known:
+            headers += key_header(self._running.of(opened.attribution.key_hash))
+        return headers
 
     def _told_before(self, call_id: str) -> bool:
         """Whether this result was recorded by this process already; the database sees to all others."""
@@ -195,6 +208,8 @@ class Recorder:
     def record(self, call: Call, scope: Scope | None = None, context: Any = None) -> None:
         """Put one finished call into the ledger, the tallies around it, and telemetry."""
         self._ledger.append_call(call)
+        if self._running.known:
+            self._running.add(call)
         if scope is not None:
             scope.tally.add(call)
         if call.cost.amount is None:

@@ -33,6 +33,7 @@ from spend_middleware.recorder import Gate, Recorder, hide_end_user
 from spend_middleware.scopes import Tag
 from spend_middleware.settings import Settings
 from spend_middleware.store.report_values import LogFilter
+from spend_middleware.store.running import RunningSpend
 from spend_middleware.store.store import Store
 from spend_middleware.telemetry import Telemetry
 
@@ -86,10 +87,17 @@ class Spend:
         self.fork_lock = threading.RLock()
         self._telemetry = Telemetry(self.settings.spans)
         self._estimator = BackgroundEstimator()
+        self._running = RunningSpend(self.store.held)
         self.recorder = Recorder(
-            self.settings, self.store, lambda: self.prices, self._telemetry, self._estimator, self._gate()
+            self.settings,
+            self.store,
+            lambda: self.prices,
+            self._telemetry,
+            self._estimator,
+            self._running,
+            self._gate(),
         )
-        self._payers = Payers(self.settings, self.master_key, lambda: self.directory)
+        self._payers = Payers(self.settings, self.master_key, lambda: self.directory, self._running)
         self._telemetry.watch(_health_of(weakref.ref(self.store)))
         warn_of_weak_key(self.master_key)
         if (
@@ -105,6 +113,7 @@ class Spend:
         """Begin anew in a forked child, whose parent's threads may have held any lock."""
         self.fork_lock = threading.RLock()
         self._following = False
+        self._running.after_fork()
         self.recorder.after_fork()
         self._estimator.after_fork()
 
@@ -148,7 +157,10 @@ class Spend:
             with self.fork_lock:
                 if self._directory is None:
                     directory = Directory(
-                        self.store.engine, self.store.reports, ZoneInfo(self.settings.timezone)
+                        self.store.engine,
+                        self.store.reports,
+                        ZoneInfo(self.settings.timezone),
+                        running=self._running,
                     )
                     # Discounts and margins that a route has set count in every worker that hears of them.
                     directory.on_change(lambda: self.prices.adjust_by(*directory.cost_config(self.settings)))

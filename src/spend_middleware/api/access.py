@@ -17,7 +17,7 @@ from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.house import House
 from spend_middleware.api.rights import PROXY_ADMIN, PROXY_ADMIN_VIEWER, authorise, masked, role_of
 from spend_middleware.api.routing import Permission
-from spend_middleware.store.key_cache import KeyRecord
+from spend_middleware.store.key_record import KeyRecord
 from spend_middleware.store.report_values import EVERYTHING, Scope
 
 MASTER_USER = "default_user_id"

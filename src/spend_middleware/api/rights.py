@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.routing import Permission
-from spend_middleware.store.key_cache import KeyRecord
+from spend_middleware.store.key_record import KeyRecord
 from spend_middleware.store.report_values import EVERYTHING, Scope
 
 PROXY_ADMIN = "proxy_admin"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeVar
@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, select
 
 from spend_middleware.call import from_pico
+from spend_middleware.guard import Guard
 from spend_middleware.settings import Settings
 from spend_middleware.store.engine import WRITES
 from spend_middleware.store.entities import (
@@ -27,9 +28,11 @@ from spend_middleware.store.entities import (
     SpendTeam,
     SpendUser,
 )
-from spend_middleware.store.key_cache import KeyCache, KeyRecord, _Unknown
+from spend_middleware.store.key_cache import KeyCache, _Unknown
+from spend_middleware.store.key_record import KeyRecord, record_of
 from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter
 from spend_middleware.store.reports import Reports
+from spend_middleware.store.running import RunningSpend
 from spend_middleware.store.standing import instant, standing, window
 
 Row = TypeVar("Row", bound=SQLModel)
@@ -40,6 +43,8 @@ ENTITIES: Final = "entities"
 ALLOWED_IPS: Final = "allowed_ips"
 COST_DISCOUNTS: Final = "cost_discount_config"
 COST_MARGINS: Final = "cost_margin_config"
+
+_counting = Guard("reading what a key has spent")
 
 _MANY: Final = 500
 """Values in one IN list: below the variable limit of every SQLite."""
@@ -77,10 +82,11 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What counts against an entity now, and when that starts again."""
+    """What counts against an entity now, since which moment, and when that starts again."""
 
     spend: Decimal
     reset_at: int | None
+    since: int = 0
 
 
 @contextmanager
@@ -106,6 +112,7 @@ class Directory:
         reports: Where the spend of an entity comes from.
         zone: Whose midnights end budget windows.
         now: Seconds since the epoch.
+        running: Is told what a key has spent whenever it is read; None where nobody asks for it.
     """
 
     def __init__(
@@ -115,12 +122,14 @@ class Directory:
         zone: tzinfo = UTC,
         now: Callable[[], float] = time.time,
         cache_size: int = 10_000,
+        running: RunningSpend | None = None,
     ) -> None:
         self._engine = engine
         self.reports = reports
         self.zone = zone
         self._now = now
-        self.cache = KeyCache(self._version, self._load_key, self._load_ips, size=cache_size)
+        self._running = running
+        self.cache = KeyCache(self._version, self._load_key, self._load_ips, size=cache_size, now=now)
 
     # -- transactions
 
@@ -168,6 +177,8 @@ class Directory:
         with Session(self._engine) as session:
             key = session.get(SpendKey, key_hash)
             if key is None:
+                if self._running is not None:
+                    self._running.forget(key_hash)
                 return None
             team = session.get(SpendTeam, key.team_id) if key.team_id else None
             user = session.get(SpendUser, key.user_id) if key.user_id else None
@@ -176,7 +187,24 @@ class Directory:
                 .where(SpendMembership.kind == "team", SpendMembership.user_id == (key.user_id or ""))
                 .order_by(col(SpendMembership.group_id))
             ).all()
-            return _record(key, team, user, memberships)
+            record = record_of(key, team, user, memberships)
+        return record if self._running is None else self._count(key, record, self._running)
+
+    def _count(self, key: SpendKey, record: KeyRecord, running: RunningSpend) -> KeyRecord:
+        """Have what a key has spent counted on from what the database says."""
+        found: list[Account] = []
+
+        def read() -> tuple[Decimal, int]:
+            found.append(self.accounts(By.KEY, {key.token: key})[key.token])
+            return found[0].spend, found[0].since
+
+        with _counting:  # a key whose spend cannot be read is a key all the same
+            running.look_up(key.token, read)
+        if not found:
+            running.forget(key.token)
+            return record
+        until = found[0].reset_at
+        return record if until is None else replace(record, counts_until=until / 1_000_000)
 
     # -- spend
 
@@ -196,7 +224,7 @@ class Directory:
         }
         spent = self._spent(by, {name: place.since for name, place in at.items()})
         return {
-            name: Account(spent.get(name, Decimal(0)) + place.carried, place.reset_at)
+            name: Account(spent.get(name, Decimal(0)) + place.carried, place.reset_at, place.since)
             for name, place in at.items()
         }
 
@@ -360,50 +388,3 @@ def _put_config(desk: Desk, name: str, value: Any) -> None:
     row = desk.get(SpendConfig, name) or SpendConfig(name=name)
     row.value, row.version, row.updated_at = value, row.version + 1, desk.now
     desk.session.add(row)
-
-
-def _record(
-    key: SpendKey, team: SpendTeam | None, user: SpendUser | None, memberships: Sequence[SpendMembership]
-) -> KeyRecord:
-    team_metadata = team.team_metadata if team is not None else {}
-    return KeyRecord(
-        key_hash=key.token,
-        key_name=key.key_name,
-        key_alias=key.key_alias,
-        key_type=key.key_type,
-        user_id=key.user_id,
-        user_role=user.user_role if user is not None else None,
-        user_email=user.user_email if user is not None else None,
-        teams=tuple(member.group_id for member in memberships),
-        admin_teams=tuple(member.group_id for member in memberships if member.role == "admin"),
-        team_id=key.team_id,
-        team_alias=team.team_alias if team is not None else None,
-        organization_id=key.organization_id
-        or (team.organization_id if team is not None else None)
-        or (user.organization_id if user is not None else None),
-        agent_id=key.agent_id,
-        permissions=key.permissions,
-        allowed_routes=tuple(key.allowed_routes),
-        models=tuple(key.models),
-        tags=_default_tags(key.key_metadata, team_metadata),
-        spend_logs_metadata={**_pairs(team_metadata), **_pairs(key.key_metadata)},
-        max_budget=key.max_budget,
-        team_max_budget=team.max_budget if team is not None else None,
-        user_max_budget=user.max_budget if user is not None else None,
-        expires_at=None if key.expires is None else key.expires / 1_000_000,
-        blocked=bool(key.blocked),
-        team_blocked=team is not None and team.blocked,
-    )
-
-
-def _default_tags(*metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the `tags` of several metadata, each once, in order; what is not a text is left out."""
-    listed = [tags for tags in (one.get("tags") for one in metadata) if isinstance(tags, list)]
-    return tuple(
-        dict.fromkeys(tag for tags in listed for tag in tags if isinstance(tag, str) and tag.strip())
-    )
-
-
-def _pairs(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    pairs = metadata.get("spend_logs_metadata")
-    return pairs if isinstance(pairs, dict) else {}

@@ -16,12 +16,11 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 from spend_middleware.errors import StoreError
+from spend_middleware.store.key_record import KeyRecord
 
 log = logging.getLogger("spend_middleware.store")
 
@@ -40,45 +39,6 @@ UNKNOWN: Final = _Unknown.UNKNOWN
 """What `peek` answers when only the database can tell."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRecord:
-    """What a virtual key says about its holder.
-
-    Args:
-        user_role: The role of the user who owns the key; None for a key without a user.
-        teams: The teams that the user is a member of; in `admin_teams` those where the user is an admin.
-        tags: Default tags of its calls: the key's, then its team's.
-        spend_logs_metadata: Default key/value pairs of its calls: the key's, and the team's where the key has none.
-        expires_at: Seconds since the epoch after which it is refused; None for never.
-        blocked: True while it is refused; `team_blocked` while its team is.
-    """
-
-    key_hash: str
-    key_name: str | None = None
-    key_alias: str | None = None
-    key_type: str | None = None
-    user_id: str | None = None
-    user_role: str | None = None
-    user_email: str | None = None
-    teams: tuple[str, ...] = ()
-    admin_teams: tuple[str, ...] = ()
-    team_id: str | None = None
-    team_alias: str | None = None
-    organization_id: str | None = None
-    agent_id: str | None = None
-    permissions: Mapping[str, Any] = field(default_factory=dict)
-    allowed_routes: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    spend_logs_metadata: Mapping[str, Any] = field(default_factory=dict)
-    max_budget: Decimal | None = None
-    team_max_budget: Decimal | None = None
-    user_max_budget: Decimal | None = None
-    expires_at: float | None = None
-    blocked: bool = False
-    team_blocked: bool = False
-
-
 class KeyCache:
     """A bounded, thread-safe and fork-safe memory of keys, unknown keys and the allowed addresses.
 
@@ -87,6 +47,7 @@ class KeyCache:
         read_key: Reads one key by its hash; None when there is none.
         read_ips: Reads the allowed addresses and networks.
         size: Keys kept; as many unknown hashes are kept apart, so that guesses cannot push keys out.
+        now: Seconds since the epoch.
     """
 
     def __init__(
@@ -97,12 +58,14 @@ class KeyCache:
         *,
         size: int = 10_000,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._read_version = read_version
         self._read_key = read_key
         self._read_ips = read_ips
         self._size = size
         self._clock = clock
+        self._now = now
         self._version = -1
         self.listeners: list[Callable[[], None]] = []
         self._reborn()
@@ -124,7 +87,8 @@ class KeyCache:
 
     def peek(self, key_hash: str) -> KeyRecord | Literal[_Unknown.UNKNOWN] | None:
         """Return a key's record, None for an unknown key, or UNKNOWN; never waits for the database."""
-        return self._cached(key_hash) if self._fresh() else UNKNOWN
+        found = self._cached(key_hash) if self._fresh() else UNKNOWN
+        return UNKNOWN if self._ended(found) else found
 
     def recall(self, key_hash: str) -> KeyRecord | Literal[_Unknown.UNKNOWN] | None:
         """Return what was last known of a key, however long ago, and have it looked up again behind the caller."""
@@ -142,7 +106,7 @@ class KeyCache:
             return found
         reachable = self._refresh()
         epoch, found = self._epoch, self._cached(key_hash)
-        if found is not UNKNOWN:
+        if found is not UNKNOWN and not (reachable and self._ended(found)):
             return found
         if not reachable:
             raise StoreError("The database cannot be reached, so an unknown key cannot be checked.")
@@ -187,6 +151,11 @@ class KeyCache:
                 self._keys.move_to_end(key_hash)
                 return record
             return None if key_hash in self._absent else UNKNOWN
+
+    def _ended(self, found: KeyRecord | Literal[_Unknown.UNKNOWN] | None) -> bool:
+        """Whether a key's budget window has ended by the clock, so that another amount counts against it."""
+        until = found.counts_until if isinstance(found, KeyRecord) else None
+        return until is not None and until <= self._now()
 
     def _keep(self, key_hash: str, record: KeyRecord | None, epoch: int) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,9 @@ CLOSE_SECONDS = 5.0
 """How long `close` waits for the database; what is not written by then stays in the journal."""
 
 EXIT_SECONDS = 2.0
+
+HELD_SECONDS = 0.25
+"""How long who wants the writer to hold still waits for the end of its batch."""
 
 
 class Store:
@@ -333,6 +336,20 @@ class Store:
             return 0
         waiting = len(self._journal.backlog)
         return waiting + self._journal.spilled_rows() + self._journal.provisional() + self._lane.waiting()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[float]:
+        """Keep the writer from writing for a block, within a bound.
+
+        Gives the moment (monotonic) since which finished calls are not in the database.
+        """
+        if not self.is_open:
+            yield time.monotonic()
+            return
+        with self._writer.held(HELD_SECONDS):
+            now = time.monotonic()
+            oldest = self._writer.oldest_at
+            yield now if oldest is None else oldest
 
     @property
     def is_open(self) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from spend_middleware.settings import Settings
 from spend_middleware.store import import_entities  # noqa: F401 - registers its tables
 from spend_middleware.store.adjust import Adjusted, Entry, adjust
+from spend_middleware.store.directory import writing
 from spend_middleware.store.forget import Forgotten, forget
 from spend_middleware.store.importing import Imported, import_litellm
 from spend_middleware.store.report_reader import Reader
@@ -40,7 +42,9 @@ class Upkeep:
 
     def adjust(self, entries: Iterable[Entry]) -> Adjusted:
         """Make signed entries that change what calls count for."""
-        return adjust(self._store.ledger, entries)
+        found = adjust(self._store.ledger, entries)
+        self._tell(found.made)
+        return found
 
     def reprice(
         self,
@@ -52,9 +56,17 @@ class Upkeep:
         reason: str = "repriced",
     ) -> Repricing:
         """Price rows again, and enter the differences unless it is a dry run."""
-        return reprice(
+        found = reprice(
             self._store.ledger, self._reader, price, where, dry_run=dry_run, made_by=made_by, reason=reason
         )
+        self._tell(found.made)
+        return found
+
+    def _tell(self, changes: int) -> None:
+        """Move the counter of changes: what keys have spent is another amount now, for every worker that knows one."""
+        if changes:
+            with writing(self._store.engine, int(time.time() * 1_000_000)):
+                pass
 
     def verify(self, *, repair: bool = False) -> Verification:
         """Compare rollups with rows, and say what waits in the journal and what was set aside."""
@@ -70,7 +82,9 @@ class Upkeep:
 
     def import_litellm(self, tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, Imported]:
         """Take over LiteLLM's rows, by table name."""
-        return import_litellm(self._store.ledger, tables)
+        found = import_litellm(self._store.ledger, tables)
+        self._tell(sum(table.imported for table in found.values()))
+        return found
 
     def fill_zone(self, name: str) -> int:
         """Give a time zone rollups."""

@@ -8,7 +8,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from spend_middleware.guard import note_fault
@@ -32,6 +32,10 @@ CHORE_SECONDS = 600.0
 
 WHEN_BEHIND = 2
 """How many times the batch size a transaction may hold when so many rows wait: each rollup row then moves once for more."""
+
+
+HELD_SECONDS = 1.0
+"""How long a batch waits for who holds the writer."""
 
 
 class Stopped(Exception):
@@ -84,6 +88,7 @@ class Writer:
         self._full = threading.Event()
         self._stop = threading.Event()
         self._progress = threading.Condition()
+        self._pen = threading.Lock()
         self._looks = 0
         self._looked = 0
         self._hurry = 0
@@ -144,6 +149,16 @@ class Writer:
         finally:
             with self._progress:
                 self._hurry -= 1
+
+    @contextlib.contextmanager
+    def held(self, patience: float) -> Iterator[None]:
+        """Keep batches and whoever else holds the writer apart, within a bound, while the database takes rows."""
+        mine = not self.failing and self._pen.acquire(timeout=patience)
+        try:
+            yield
+        finally:
+            if mine:
+                self._pen.release()
 
     def stop(self, timeout: float) -> None:
         """End the thread; what it has not written stays in the journal."""
@@ -219,8 +234,9 @@ class Writer:
         if not self.failing and not self._journal.database_takes_rows:
             self.write([])  # nothing to write, but health shall know whether the database answers
         while entries := self._journal.take(self._batch_size * WHEN_BEHIND):
-            self.write(self._rows_of(entries))
-            self._journal.settle(entries)
+            with self.held(HELD_SECONDS):
+                self.write(self._rows_of(entries))
+                self._journal.settle(entries)
             self._made_progress()
         for segment in self._journal.spilled():
             self._write_spilled(segment)
