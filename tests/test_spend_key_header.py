@@ -229,7 +229,7 @@ async def test_a_key_whose_spend_cannot_be_read_pays_all_the_same(
     def broken(*arguments: object) -> Any:
         raise ConnectionError("no replica")
 
-    monkeypatch.setattr(service.spend.directory, "accounts", broken)
+    monkeypatch.setattr(service.spend.store.reports, "total", broken)
     assert await service.shown(key) == (None, None)
     assert await asyncio.to_thread(service.spend.flush)
     (row,) = (await service.client.get("/spend/logs", headers={"authorization": f"Bearer {MASTER}"})).json()

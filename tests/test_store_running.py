@@ -46,7 +46,7 @@ def none_written() -> Iterator[float]:
 
 def known(base: str = "0", since: int = 0, key: str = "k", **knobs: int) -> RunningSpend:
     running = RunningSpend(all_written, **knobs)
-    running.look_up(key, lambda: (Decimal(base), since))
+    running.look_up(key, lambda: Decimal(base), since)
     return running
 
 
@@ -98,11 +98,11 @@ def test_a_look_up_adds_what_the_database_does_not_have_yet(
     held: Callable[[], AbstractContextManager[float]], spent: str
 ) -> None:
     running = RunningSpend(held)
-    running.look_up("k", lambda: (Decimal(0), 0))
-    running.look_up("other", lambda: (Decimal(0), 0))
+    running.look_up("k", lambda: Decimal(0))
+    running.look_up("other", lambda: Decimal(0))
     for one in (call(), call(), call(key="other"), call(started=1.0)):
         running.add(one)
-    running.look_up("k", lambda: (Decimal(5), 2_000_000))
+    running.look_up("k", lambda: Decimal(5), 2_000_000)
     assert running.of("k") == Decimal(spent)
 
 
@@ -115,9 +115,9 @@ def test_a_key_that_is_gone_has_no_number_any_more() -> None:
 
 def test_of_many_keys_the_least_used_go() -> None:
     running = known(key="a", size=2)
-    running.look_up("b", lambda: (Decimal(0), 0))
+    running.look_up("b", lambda: Decimal(0))
     running.add(call(key="a"))
-    running.look_up("c", lambda: (Decimal(0), 0))
+    running.look_up("c", lambda: Decimal(0))
     assert [running.of(name) for name in "abc"] == [PICO, None, Decimal(0)]
 
 
@@ -150,13 +150,13 @@ def test_a_forked_child_begins_anew_though_a_thread_of_its_parent_held_the_lock(
 
     spend = Spend(f"sqlite:///{tmp_path}/spend.db")
     running = spend._running
-    running.look_up("k", lambda: (Decimal(1), 0))
+    running.look_up("k", lambda: Decimal(1))
     reader, writer = os.pipe()
     with running._lock:
         child = os.fork()
         if child == 0:
             before = running.of("k")
-            running.look_up("k", lambda: (Decimal(2), 0))
+            running.look_up("k", lambda: Decimal(2))
             running.add(call())
             os.write(writer, f"{before} {running.of('k')}".encode())
             os._exit(0)
@@ -170,14 +170,14 @@ def test_a_forked_child_begins_anew_though_a_thread_of_its_parent_held_the_lock(
 
 def test_a_row_that_is_about_to_be_written_counts_once_at_a_look_up(store: Store) -> None:
     running = RunningSpend(store.held)
-    running.look_up("k", lambda: (Decimal(0), 0))
+    running.look_up("k", lambda: Decimal(0))
     one = call(started=time.time())
     store.append_call(one)
     running.add(one)
 
-    def read() -> tuple[Decimal, int]:
+    def read() -> Decimal:
         store.flush(0.2)  # the writer would, but is held
-        return store.reports.by([By.KEY], EVERYTHING).total.spend, 0
+        return store.reports.total(EVERYTHING).spend
 
     running.look_up("k", read)
     assert running.of("k") == PICO

@@ -33,7 +33,7 @@ from spend_middleware.store.key_record import KeyRecord, record_of
 from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter
 from spend_middleware.store.reports import Reports
 from spend_middleware.store.running import RunningSpend
-from spend_middleware.store.standing import instant, standing, window
+from spend_middleware.store.standing import Standing, instant, standing, window
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -82,11 +82,10 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What counts against an entity now, since which moment, and when that starts again."""
+    """What counts against an entity now, and when that starts again."""
 
     spend: Decimal
     reset_at: int | None
-    since: int = 0
 
 
 @contextmanager
@@ -192,27 +191,37 @@ class Directory:
 
     def _count(self, key: SpendKey, record: KeyRecord, running: RunningSpend) -> KeyRecord:
         """Have what a key has spent counted on from what the database says."""
-        found: list[Account] = []
-
-        def read() -> tuple[Decimal, int]:
-            found.append(self.accounts(By.KEY, {key.token: key})[key.token])
-            return found[0].spend, found[0].since
-
         with _counting:  # a key whose spend cannot be read is a key all the same
-            running.look_up(key.token, read)
-        if not found:
-            running.forget(key.token)
-            return record
-        until = found[0].reset_at
-        return record if until is None else replace(record, counts_until=until / 1_000_000)
+            place = self._standings({key.token: key})[key.token]
+            running.look_up(
+                key.token, lambda: self._spent_with(key.token, place.since) + place.carried, place.since
+            )
+            return (
+                record if place.reset_at is None else replace(record, counts_until=place.reset_at / 1_000_000)
+            )
+        running.forget(key.token)
+        return record
+
+    def _spent_with(self, token: str, since: int) -> Decimal:
+        if since == 0:
+            return self.reports.total(EVERYTHING, where=Filter(api_key=(token,))).spend
+        return self.reports.spend_since(By.KEY, token, instant(since), EVERYTHING).spend
 
     # -- spend
 
     def accounts(self, by: By, entities: Mapping[str, Spender]) -> dict[str, Account]:
         """Return what counts against each entity, by its id."""
+        at = self._standings(entities)
+        spent = self._spent(by, {name: place.since for name, place in at.items()})
+        return {
+            name: Account(spent.get(name, Decimal(0)) + place.carried, place.reset_at)
+            for name, place in at.items()
+        }
+
+    def _standings(self, entities: Mapping[str, Spender]) -> dict[str, Standing]:
         now = self.now()
         budgets = self._budgets_of(entities.values())
-        at = {
+        return {
             name: standing(
                 entity,
                 _own_limits(entity),
@@ -221,11 +230,6 @@ class Directory:
                 self.zone,
             )
             for name, entity in entities.items()
-        }
-        spent = self._spent(by, {name: place.since for name, place in at.items()})
-        return {
-            name: Account(spent.get(name, Decimal(0)) + place.carried, place.reset_at, place.since)
-            for name, place in at.items()
         }
 
     def reset_at(self, limits: Limited) -> int | None:

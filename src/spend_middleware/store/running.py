@@ -80,14 +80,15 @@ class RunningSpend:
                 if recent.started >= found.since:
                     found.pico += recent.pico
 
-    def look_up(self, key_hash: str, read: Callable[[], tuple[Decimal, int]]) -> None:
+    def look_up(self, key_hash: str, read: Callable[[], Decimal], since: int = 0) -> None:
         """Begin a key's sum with what the database says, and what this process has recorded that is not there yet.
 
         Args:
-            read: Gives what counts against the key in the database, and since which moment (microseconds).
+            read: Gives what counts against the key in the database.
+            since: The moment from which on calls count against it (microseconds).
         """
         with self._held() as unwritten_since:
-            base, since = read()
+            base = read()
         with self._lock:
             pico = 0
             for recent in reversed(self._recent.values()):
