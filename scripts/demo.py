@@ -10,6 +10,8 @@ Anthropic and Gemini do, and refuse what those refuse.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import logging
 import os
 import socket
@@ -23,10 +25,13 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+import anthropic  # noqa: E402
 import httpx2  # noqa: E402
 import openai  # noqa: E402
 import uvicorn  # noqa: E402
 from examples.fastapi_app.app import Upstreams, build_app  # noqa: E402
+from google import genai  # noqa: E402
+from google.genai import types  # noqa: E402
 
 from spend_middleware import Spend  # noqa: E402
 from standin import Standin  # noqa: E402
@@ -56,7 +61,8 @@ class Service:
 
     def wait(self) -> None:
         """Serve until interrupted."""
-        self._thread.join()
+        with contextlib.suppress(KeyboardInterrupt):
+            self._thread.join()
 
 
 def main() -> None:
@@ -64,6 +70,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="spend-middleware, shown")
     parser.add_argument("--keep", action="store_true", help="go on serving")
     keep = parser.parse_args().keep
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(
+        line_buffering=True
+    )  # whoever reads through a pipe sees the address while we serve
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"):
         os.environ[name] = "stand-in"
@@ -109,7 +119,9 @@ def drive(spend: Spend, url: str, providers: Standin) -> bool:
         with spend.tag("demo:script", end_user="acme") as tally:
             script(providers)
         seen += tally.cost
-        print(f"a script      whole and streamed: tally.cost {tally.cost} USD over {len(tally.calls)} calls")
+        print(
+            f"a script      whole and streamed: tally.cost {tally.cost:f} USD over {len(tally.calls)} calls"
+        )
 
         spend.flush()
         ask = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"})
@@ -126,7 +138,7 @@ def drive(spend: Spend, url: str, providers: Standin) -> bool:
 
 
 def script(providers: Standin) -> None:
-    """Call OpenAI as a script does, with the tags and the user in the request, as LiteLLM's clients send them."""
+    """Call all three as a script does; OpenAI with tags and user in the request, as LiteLLM's clients send them."""
     with openai.OpenAI(base_url=providers.base("openai")) as client:
         tagged = {"metadata": {"tags": ["jobID:214590", "taskName:run_page_classification"]}}
         message: Any = [{"role": "user", "content": "Write a short poem."}]
@@ -138,6 +150,14 @@ def script(providers: Standin) -> None:
             model="gpt-4o", messages=message, stream=True, stream_options=options, extra_body=tagged
         )
         for _ in stream:
+            pass
+    with (
+        anthropic.Anthropic(base_url=providers.base("anthropic")) as claude,
+        claude.messages.stream(model="claude-sonnet-5-5", max_tokens=64, messages=message) as words,
+    ):
+        words.get_final_text()
+    with genai.Client(http_options=types.HttpOptions(base_url=providers.base("gemini"))) as gemini:
+        for _ in gemini.models.generate_content_stream(model="gemini-2.5-flash", contents="A poem."):
             pass
 
 

@@ -35,6 +35,15 @@ def program(first: str) -> str:
     return found[0]
 
 
+def answer_after(first: str) -> str:
+    """Return the console block that follows a program."""
+    _, _, after = README.read_text().partition(program(first))
+    found = re.search(r"```console\n(.*?)```", after, re.DOTALL)
+    assert found is not None
+    assert "```python" not in after[: found.start()], "each program has its own answer"
+    return found[1]
+
+
 @pytest.mark.usefixtures("_providers")
 @pytest.mark.filterwarnings(
     "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -56,10 +65,11 @@ async def test_the_services_answer_what_the_readme_says(
     transport = httpx2.ASGITransport(names["app"])
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
         answer = await client.get("/ask", params={"customer": "palantir"})
-        assert f"x-litellm-response-cost: {answer.headers['x-litellm-response-cost']}" in README.read_text()
+        said = answer_after(f"from {framework} import")
+        assert f"\nx-litellm-response-cost: {answer.headers['x-litellm-response-cost']}\n" in said
         assert names["spend"].flush()
         tags = await client.get("/spend/tags", headers={"Authorization": "Bearer sk-choose-a-long-one"})
-    assert tags.text in README.read_text()
+    assert said.endswith(f"\n{tags.text}\n")
     await names["openai"].close()
     names["spend"].close()
 
