@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -162,6 +163,49 @@ def test_a_database_that_cannot_be_reached_costs_one_line_and_no_call(
     health = store.health()
     assert (health["database_reachable"], health["refused"]) == (False, 0)
     assert health["last_error"]
+    assert len([line for line in caplog.messages if "cannot be written to" in line]) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("becomes", ["nothing", "a copy of before"])
+def test_a_sqlite_file_that_vanishes_is_made_anew_and_no_later_call_is_lost(
+    becomes: str, tmp_path: Path, settings_for: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(settings_for(f"sqlite:///{tmp_path}/spend.db"))
+    store.append(row(id="before"))
+    assert store.flush(10) == 0
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "spend.db")) as source,
+        contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy,
+    ):
+        source.backup(copy)
+    for file in tmp_path.glob("spend.db*"):
+        file.unlink()
+    if becomes == "a copy of before":
+        (tmp_path / "copy").rename(tmp_path / "spend.db")
+    for number in range(20):
+        store.append(row(id=f"after {number:02}"))
+        assert store.flush(10) == 0
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "spend.db")) as connection:
+        found = [name for (name,) in connection.execute("SELECT id FROM spend_logs ORDER BY id")]
+    assert found == [f"after {number:02}" for number in range(20)] + ["before"] * (becomes != "nothing")
+    assert caplog.text.count("was removed or replaced") == 1
+
+
+def test_a_sqlite_file_that_is_read_only_costs_one_line_and_no_call(
+    tmp_path: Path, settings_for: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    writable = Store(settings_for(f"sqlite:///{tmp_path}/spend.db"))
+    writable.append(row())
+    assert writable.flush(10) == 0
+    writable.close()
+    store = Store(settings_for(f"sqlite:///file:{tmp_path}/spend.db?mode=ro&uri=true"))
+    for _ in range(10):
+        store.append(row())
+    wait_until(lambda: store.health()["retries"] >= 2)
+    assert (store.pending(), store.health()["refused"]) == (10, 0)
+    assert "readonly" in store.health()["last_error"]
     assert len([line for line in caplog.messages if "cannot be written to" in line]) == 1
     store.close()
 

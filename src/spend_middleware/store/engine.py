@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Mapping
@@ -196,6 +197,7 @@ class Database:
         self._engine: Engine | None = None
         self._writing: Engine | None = None
         self._lock = threading.Lock()
+        self._opened: object = None
 
     @property
     def engine(self) -> Engine:
@@ -211,6 +213,27 @@ class Database:
         if self._writing is None:
             self._writing = self.engine.execution_options(**{WRITES: True})
         return self._writing
+
+    def opened(self) -> None:
+        """Note which file it is that connections are open on."""
+        self._opened = self._standing()
+
+    def moved(self) -> bool:
+        """Say whether another file than the opened one stands under the name now, or none.
+
+        Connections stay open on the old file, and what they write is nowhere once it was deleted.
+        """
+        return self._opened is not None and self._opened != self._standing()
+
+    def _standing(self) -> object:
+        file = self.address.file
+        if file is None:
+            return None
+        try:
+            found = os.stat(file)
+        except OSError:
+            return "none"
+        return found.st_dev, found.st_ino
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone, they are not ours to close."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,8 @@ from spend_middleware.store.records import AT, Values
 from spend_middleware.store.rollups import Moves
 from spend_middleware.store.row_tags import with_plain_tags
 from spend_middleware.store.sqlite import SqliteTables
+
+logger = logging.getLogger("spend_middleware.store")
 
 UTC_ZONE = "UTC"
 _ID = AT["id"]
@@ -101,17 +104,24 @@ class Ledger:
         self.database.after_fork()
 
     def prepare(self) -> None:
-        """Connect, and bring the schema up to date, once.
+        """Connect, and bring the schema up to date, once; again where the file has become another one.
 
         Raises:
             SchemaError: The schema is not one that this version can use.
         """
-        if self._ready:
+        if self._ready and not self.database.moved():
             return
         with self._preparing:
+            if self._ready and self.database.moved():
+                logger.error(
+                    "The file of %s was removed or replaced: it is opened anew.", self.database.address
+                )
+                self.database.close()
+                self._ready = False
             due = not self._ready
             if due:
                 migrate(self.database, auto=self._auto_migrate)
+                self.database.opened()
                 self._ready = True
         if due and self._named_zones:
             from spend_middleware.store.zone_fill import fill_missing_zones
