@@ -47,7 +47,6 @@ def unmakeable() -> list[bytes]:
         b"[]",
         b'{"a": 1}',
         b'[1,["x"],0,0,0,0,0]',
-        encode_facts((*facts[:3], "no counts", *facts[4:])),
         encode_facts((*facts[:1], 5, *facts[2:])),
     ]
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from spend_middleware import forks
 from spend_middleware.guard import note_fault
 from spend_middleware.store.journal import Entry, Journal
 from spend_middleware.store.records import Values, without_nulls
@@ -74,6 +75,11 @@ class Writer:
         self._sync_seconds = sync_seconds
         self._chores = chores
         self.reset()
+        forks.watch(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: nobody holds the lock, whoever held it in the parent."""
+        self.fork_lock = threading.RLock()
 
     def reset(self) -> None:
         """Start with no thread: at first, and in a forked child."""
@@ -88,7 +94,7 @@ class Writer:
         self._full = threading.Event()
         self._stop = threading.Event()
         self._progress = threading.Condition()
-        self._pen = threading.Lock()
+        self.fork_lock = threading.RLock()
         self._looks = 0
         self._looked = 0
         self._hurry = 0
@@ -153,12 +159,12 @@ class Writer:
     @contextlib.contextmanager
     def held(self, patience: float) -> Iterator[None]:
         """Keep batches and whoever else holds the writer apart, within a bound, while the database takes rows."""
-        mine = not self.failing and self._pen.acquire(timeout=patience)
+        mine = not self.failing and self.fork_lock.acquire(timeout=patience)
         try:
             yield
         finally:
             if mine:
-                self._pen.release()
+                self.fork_lock.release()
 
     def stop(self, timeout: float) -> None:
         """End the thread; what it has not written stays in the journal."""
@@ -323,11 +329,15 @@ class Writer:
             raise Stopped
         self._prepared = False
         try:
-            ledger = self._make_ledger()
-            ledger.prepare()
-            self._prepared = True
-            if rows:
-                self.written += ledger.write(rows)
+            # No fork in the middle of a transaction: what SQLite knows of its locks is copied with the process, and a
+            # child would wait for ever for a lock that nobody in it holds (https://www.sqlite.org/howtocorrupt.html,
+            # section 2.6, "Carrying an open database across a fork").
+            with self.held(HELD_SECONDS):
+                ledger = self._make_ledger()
+                ledger.prepare()
+                self._prepared = True
+                if rows:
+                    self.written += ledger.write(rows)
         except Exception as error:
             return error
         if self.failing:
