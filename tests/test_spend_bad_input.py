@@ -6,7 +6,7 @@ import gzip
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -67,19 +67,67 @@ BODIES = {
 }
 
 
+TELLS_COUNTS = ("counts of wrong types", "negative counts", "huge counts")
+
+
 @pytest.mark.parametrize("name", BODIES)
 def test_a_strange_body_reaches_the_caller_as_it_is_and_leaves_a_row(
-    spend: Spend, library: Any, name: str
+    spend: Spend, library: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = send(spend, library, {"content": BODIES[name]})
-    assert answer.status_code == 200
-    assert answer.content == BODIES[name]
-    (row,) = rows(spend)
-    assert row["model_group"] == "gpt-4o-mini"
-    assert row["spend"] is None or row["spend"] >= 0
+    for _ in range(3):
+        answer = send(spend, library, {"content": BODIES[name]})
+        assert answer.status_code == 200
+        assert answer.content == BODIES[name]
+    found = rows(spend)
+    assert [row["model_group"] for row in found] == ["gpt-4o-mini"] * 3
+    assert all(0 <= row[count] < 2**53 for row in found for count in ("prompt_tokens", "completion_tokens"))
+    if name not in TELLS_COUNTS:
+        assert {row["usage_source"] for row in found} <= {"estimated", "none"}, "nothing was reported"
+    assert lines(caplog) <= 1
 
 
-def test_truncated_gzip_is_the_callers_own_error_and_a_row(spend: Spend, library: Any) -> None:
+REQUESTS = {
+    "malformed JSON": b'{"model": "gpt-4o-mini", "messages": [',
+    "not JSON at all": b"model=gpt-4o-mini",
+    "binary": bytes(range(256)) * 40,
+    "empty": b"",
+    "a JSON scalar": b"42",
+    "a list": b"[1, 2]",
+    "fields of wrong types": b'{"model": 5, "messages": "hi", "user": {}, "metadata": [1], "stream": "yes"}',
+    "a lone surrogate": b'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "\\ud800"}]}',
+    "not UTF-8": b'{"model": "gpt-4o-mini", "messages": "\xff\xfe"}',
+    "deep nesting": b'{"messages":' + b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_strange_request_leaves_byte_for_byte_and_its_answer_is_a_row(
+    spend: Spend, library: Any, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    left: list[bytes] = []
+
+    def respond(request: Any) -> Any:
+        left.append(request.content)
+        return library.Response(200, json=CHAT)
+
+    headers = {"content-type": "application/json"}
+    for _ in range(3):
+        assert send(spend, library, respond, asked=REQUESTS[name], headers=headers).json() == CHAT
+    assert left == [REQUESTS[name]] * 3
+    assert [(row["prompt_tokens"], row["completion_tokens"]) for row in rows(spend)] == [(9, 12)] * 3
+    assert lines(caplog) <= 1
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> int:
+    """Return how many lines of ours a host's log has got."""
+    return len(
+        [one for one in caplog.records if one.name.startswith("spend") and one.levelno >= logging.WARNING]
+    )
+
+
+def test_truncated_gzip_is_to_the_caller_what_it_is_without_us_and_a_row(
+    spend: Spend, library: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     packed = gzip.compress(json.dumps(CHAT).encode())[:-12]
 
     def respond(request: Any) -> Any:
@@ -91,10 +139,24 @@ def test_truncated_gzip_is_the_callers_own_error_and_a_row(spend: Spend, library
 
         return library.Response(200, headers={"content-encoding": "gzip"}, stream=Stream())
 
-    with library.Client(transport=spend.transport(library.MockTransport(respond))) as client:
-        answer = client.post(URL, json=ASKED)
-    assert answer.status_code == 200
-    assert len(rows(spend)) == 1
+    upstream = library.MockTransport(respond)
+    with (
+        library.Client(transport=upstream) as bare,
+        library.Client(transport=spend.transport(upstream)) as ours,
+    ):
+        assert outcome(ours) == outcome(bare)
+    (row,) = rows(spend)
+    assert (row["model_group"], row["status_code"]) == ("gpt-4o-mini", 200)
+    assert lines(caplog) <= 1
+
+
+def outcome(client: Any) -> bytes | type[Exception]:
+    """Return what a call gives its caller, or the kind of error that it raises."""
+    try:
+        content: bytes = client.post(URL, json=ASKED).content
+        return content
+    except Exception as error:
+        return type(error)
 
 
 def test_an_error_inside_a_200_is_a_failure(spend: Spend, library: Any) -> None:
@@ -123,12 +185,30 @@ def test_an_unknown_model_is_unpriced_with_a_reason_and_one_warning(
     assert sum("gpt-99" in record.message for record in caplog.records) == 1
 
 
-def test_fifty_megabytes_pass_and_are_priced(spend: Spend, library: Any) -> None:
-    large = json.dumps({**CHAT, "padding": "x" * 50_000_000, "usage": USAGE}).encode()
+def test_an_answer_of_fifty_megabytes_passes_and_is_priced(spend: Spend, library: Any) -> None:
+    padded = {**{name: CHAT[name] for name in CHAT if name != "usage"}, "padding": "x" * 50_000_000}
+    large = json.dumps({**padded, "usage": USAGE}).encode()
     answer = send(spend, library, {"content": large})
-    assert len(answer.content) == len(large)
+    assert answer.content == large
     (row,) = rows(spend)
-    assert row["request_id"]
+    assert (row["prompt_tokens"], row["completion_tokens"], row["spend"]) == (9, 12, 8_550_000)
+
+
+def test_a_request_of_fifty_megabytes_is_priced_and_its_tags_are_taken_out(
+    spend: Spend, library: Any
+) -> None:
+    messages = [{"role": "user", "content": "x" * 50_000_000}]
+    left: list[bytes] = []
+
+    def respond(request: Any) -> Any:
+        left.append(request.content)
+        return library.Response(200, json=CHAT)
+
+    asked = {"model": "gpt-4o-mini", "messages": messages}
+    send(spend, library, respond, asked={**asked, "metadata": {"tags": ["large"]}})
+    assert json.loads(left[0]) == asked
+    (row,) = rows(spend)
+    assert (row["request_tags"], row["spend"]) == ('["large"]', 8_550_000)
 
 
 HOSTILE = {
@@ -137,7 +217,9 @@ HOSTILE = {
     "a megabyte": (["x" * 1_000_000], ["x" * 256]),
     "ten thousand": ([f"t{n}" for n in range(10_000)], [f"t{n}" for n in range(64)]),
     "wrong types": ([1, None, {"a": 1}, ["b"]], ["1", '{"a":1}', '["b"]']),
-    "no list": ("just-one", ["just-one"]),
+    "one text": ("just-one", ["just-one"]),
+    "a number": (5, []),
+    "an object": ({"a": "b"}, []),
     "SQL": (["'; DROP TABLE spend_logs; --"], ["'; DROP TABLE spend_logs; --"]),
 }
 
@@ -156,20 +238,89 @@ def test_hostile_tags_are_bounded_and_harm_nothing(spend: Spend, library: Any, n
     assert answer.status_code == 200
     assert "metadata" not in json.loads(seen[0])
     (row,) = rows(spend)
-    stored = json.loads(row["request_tags"])
-    assert stored == kept or name == "no list"
+    assert json.loads(row["request_tags"]) == kept
 
 
-@pytest.mark.parametrize(
-    "url", ["sqlite:////proc/nowhere/spend.db", "postgresql://nobody:wrong@127.0.0.1:1/none"]
-)
-def test_a_database_that_is_gone_harms_no_call(url: str, library: Any, tmp_path: Path) -> None:
-    spend = Spend(url, journal_dir=tmp_path / "journal", batch_seconds=0.01)
-    answer = send(spend, library, {"json": CHAT})
-    assert answer.headers["x-litellm-response-cost"] == "0.00000855"
-    assert spend.flush(timeout=0.2) is False
-    assert spend.health()["pending"] == 1
+IN_A_BLOCK = {name: case for name, case in HOSTILE.items() if isinstance(case[0], list)}
+
+
+@pytest.mark.parametrize("name", IN_A_BLOCK)
+def test_hostile_tags_of_a_block_are_bounded_alike(spend: Spend, library: Any, name: str) -> None:
+    given: Any = IN_A_BLOCK[name][0]
+    kept = IN_A_BLOCK[name][1]
+    with spend.tag(*given):
+        assert send(spend, library, {"json": CHAT}).status_code == 200
+    (row,) = rows(spend)
+    assert json.loads(row["request_tags"]) == kept
+
+
+IN_A_HEADER = {
+    "line breaks": ("a\r\nset-cookie: x,b", ["a set-cookie: x", "b"]),
+    "NUL": ("a\x00,b", ["a", "b"]),
+    "a megabyte": ("x" * 1_000_000, ["x" * 256]),
+    "ten thousand": (",".join(f"t{n}" for n in range(10_000)), [f"t{n}" for n in range(64)]),
+    "commas alone": (",,, ,", []),
+}
+
+
+@pytest.mark.parametrize("name", IN_A_HEADER)
+def test_hostile_tags_of_a_header_are_bounded_alike_and_do_not_leave(
+    spend: Spend, library: Any, name: str
+) -> None:
+    given, kept = IN_A_HEADER[name]
+    seen: list[Any] = []
+
+    def respond(request: Any) -> Any:
+        seen.append(request.headers.get("x-litellm-tags"))
+        return library.Response(200, json=CHAT)
+
+    send(spend, library, respond, headers={"x-litellm-tags": given})
+    assert seen == [None]
+    (row,) = rows(spend)
+    assert json.loads(row["request_tags"]) == kept
+
+
+def read_only(folder: Path) -> str:
+    """Make a database, and return a URL that only reads it."""
+    with Spend(f"sqlite:///{folder}/spend.db", journal_dir=folder / "first") as spend:
+        assert spend.flush()
+    return f"sqlite:///file:{folder}/spend.db?mode=ro&uri=true"
+
+
+GONE: dict[str, Callable[[Path], str]] = {
+    "no such place": lambda folder: "sqlite:////proc/nowhere/spend.db",
+    "no such server": lambda folder: "postgresql://nobody:wrong@127.0.0.1:1/none",
+    "no database": lambda folder: f"sqlite:///{folder}",
+    "read-only": read_only,
+}
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_a_database_that_is_gone_or_read_only_harms_no_call(
+    name: str, library: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spend = Spend(GONE[name](tmp_path), journal_dir=tmp_path / "journal", batch_seconds=0.01)
+    caplog.clear()
+    for _ in range(3):
+        answer = send(spend, library, {"json": CHAT})
+        assert (answer.json(), answer.headers["x-litellm-response-cost"]) == (CHAT, "0.00000855")
+    assert spend.flush(timeout=0.5) is False
+    assert spend.health()["pending"] == 3
+    assert caplog.text.count("cannot be written to") == 1
     spend.close(timeout=0.2)
+
+
+def test_a_database_that_vanishes_between_two_calls_costs_none_after_it(
+    spend: Spend, library: Any, tmp_path: Path
+) -> None:
+    send(spend, library, {"json": CHAT})
+    assert len(rows(spend)) == 1
+    for file in tmp_path.glob("spend.db*"):
+        if file.is_file():
+            file.unlink()
+    for _ in range(3):
+        assert send(spend, library, {"json": CHAT}).status_code == 200
+    assert [row["spend"] for row in rows(spend)] == [8_550_000] * 3
 
 
 def test_traffic_that_is_no_llm_call_is_left_alone(spend: Spend, library: Any) -> None:
