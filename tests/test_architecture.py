@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,19 @@ def test_a_third_party_library_stays_in_its_room(path: Path) -> None:
     for name in imports(path):
         allowed = ROOMS.get(name.split(".")[0])
         assert allowed is None or room(path).startswith(allowed), f"{room(path)} imports {name}"
+
+
+def test_no_deprecated_constant_of_the_semantic_conventions_is_used() -> None:
+    assert not [path for path in modules() if any("semconv" in name for name in imports(path))]
+
+
+def test_the_pins_name_no_index_and_the_documents_ask_for_no_lock() -> None:
+    root = PACKAGE.parent.parent
+    pins = (root / "requirements-dev.txt").read_text().splitlines()
+    assert not [pin for pin in pins if not re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==[\w.+!]+( ;.*)?|#.*|", pin)]
+    assert not list(root.glob("*.lock"))
+    for page in (root / "README.md", *(root / "docs").glob("*.md"), *(root / "examples").glob("*/README.md")):
+        assert not re.search(r"--locked|--frozen|--index|index-url", page.read_text()), page
 
 
 def test_every_room_has_a_floor() -> None:
