@@ -120,6 +120,51 @@ def test_the_google_sdk_with_headers_in_place_of_a_body(spend: Spend, providers:
     assert not [name for name in providers.received[-1].headers if name.startswith("x-litellm")]
 
 
+# Where the stand-in plays a provider that refuses our fields, and how a request to it must begin.
+REFUSING: dict[str, tuple[str, dict[str, Any]]] = {
+    "openai": ("/v1/chat/completions", {"model": "gpt-4o-mini"}),
+    "azure": ("/openai/deployments/gpt-4o-mini/chat/completions", {}),
+    "anthropic": ("/v1/messages", {"model": "claude-sonnet-5-5", "max_tokens": 9}),
+    "mistral": ("/v1/chat/completions", {"model": "mistral-small-latest"}),
+    "groq": ("/openai/v1/chat/completions", {"model": "llama-3.3-70b-versatile"}),
+    "cohere": ("/v2/chat", {"model": "command-a-03-2025"}),
+}
+
+
+@pytest.mark.parametrize("provider", REFUSING)
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_what_each_provider_refuses_is_taken_out_before_it_gets_there(
+    tmp_path: Path, providers: Standin, provider: str, asynchronous: bool
+) -> None:
+    path, begun = REFUSING[provider]
+    body = {**begun, "messages": MESSAGES, "user": "palantir", **TAGGED}
+    url = f"{providers.url}/{provider}{path}"
+    rules = {f"{providers.url.removeprefix('http://')}/{provider}": provider}
+    with httpx2.Client() as bare:
+        assert bare.post(url, json=body).status_code in (400, 422), "it is refused without us"
+    with Spend(f"sqlite:///{tmp_path}/p.db", master_key=KEY, batch_seconds=0.01, providers=rules) as spend:
+        spend.instrument()
+        for stream in (False, True):
+            answer = post(asynchronous, url, {**body, "stream": stream})
+            assert answer.status_code == 200, answer.text
+            received = providers.received[-1]
+            assert int(received.headers["content-length"]) == len(received.raw)
+        assert_row(spend, count=2)
+
+
+def post(asynchronous: bool, url: str, body: dict[str, Any]) -> httpx2.Response:
+    import anyio
+
+    async def send() -> httpx2.Response:
+        async with httpx2.AsyncClient() as client:
+            return await client.post(url, json=body)
+
+    if asynchronous:
+        return anyio.run(send)
+    with httpx2.Client() as client:
+        return client.post(url, json=body)
+
+
 def test_a_litellm_proxy_upstream_gets_everything_untouched(tmp_path: Path, providers: Standin) -> None:
     host = providers.url.removeprefix("http://")
     rules = {f"{host}/litellm": "litellm_proxy"}

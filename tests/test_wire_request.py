@@ -28,6 +28,23 @@ HOSTS = {
     "groq": ("api.groq.com", "/openai/v1/chat/completions"),
     "cohere": ("api.cohere.com", "/v2/chat"),
     "xai": ("api.x.ai", "/v1/responses"),
+    "azure responses": ("x.openai.azure.com", "/openai/v1/responses"),
+    "foundry": ("x.services.ai.azure.com", "/models/chat/completions"),
+    "gemini as openai": ("generativelanguage.googleapis.com", "/v1beta/openai/chat/completions"),
+    "vertex": (
+        "eu-aiplatform.googleapis.com",
+        "/v1/projects/p/locations/eu/publishers/google/models/m:generateContent",
+    ),
+    "claude on vertex": (
+        "eu-aiplatform.googleapis.com",
+        "/v1/projects/p/locations/eu/publishers/anthropic/models/c:rawPredict",
+    ),
+    "bedrock": ("bedrock-runtime.us-east-1.amazonaws.com", "/model/m/converse"),
+    "cohere v1": ("api.cohere.com", "/v1/chat"),
+    "openrouter": ("openrouter.ai", "/api/v1/chat/completions"),
+    "deepseek": ("api.deepseek.com", "/chat/completions"),
+    "together": ("api.together.xyz", "/v1/chat/completions"),
+    "ollama": ("localhost:11434", "/v1/chat/completions"),
     "unknown": ("llm.example.com", "/v1/chat/completions"),
 }
 PROXY = Route(
@@ -72,6 +89,27 @@ LEFT = [
     ("groq", {"metadata": {**TAGS, "topic": "a"}, "user": "palantir"}, {"user": "palantir"}),
     ("cohere", {"metadata": TAGS, "user": "palantir"}, {}),
     ("xai", {"metadata": TAGS}, {}),
+    (
+        "azure responses",
+        {"metadata": {**TAGS, "topic": "a"}, "user": "u"},
+        {"metadata": {"topic": "a"}, "user": "u"},
+    ),
+    ("foundry", {"metadata": TAGS, "user": "palantir"}, {"user": "palantir"}),
+    ("gemini as openai", {"metadata": {**TAGS, "topic": "a"}, "user": "palantir"}, {}),
+    ("vertex", {"metadata": TAGS, "user": "palantir"}, {}),
+    ("vertex", {"labels": {"team": "a"}}, None),
+    ("claude on vertex", {"metadata": TAGS, "user": "palantir"}, {"metadata": {"user_id": "palantir"}}),
+    ("bedrock", {"metadata": TAGS, "user": "palantir"}, {}),
+    ("bedrock", {"requestMetadata": {"team": "a"}}, None),
+    ("cohere v1", {"metadata": TAGS, "user": "palantir"}, {}),
+    (
+        "openrouter",
+        {"metadata": {**TAGS, "topic": "a"}, "user": "u"},
+        {"metadata": {"topic": "a"}, "user": "u"},
+    ),
+    ("deepseek", {"metadata": TAGS, "user": "palantir"}, {"user": "palantir"}),
+    ("together", {"metadata": TAGS, "user": "palantir"}, {"user": "palantir"}),
+    ("ollama", {"metadata": TAGS, "user": "palantir"}, {"user": "palantir"}),
     ("unknown", {"metadata": TAGS, "user": "palantir"}, {"user": "palantir"}),
 ]
 
