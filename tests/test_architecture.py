@@ -11,12 +11,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
 
 FLOORS = {
-    **dict.fromkeys(("errors", "call", "settings", "guard", "ids", "forks"), 1),
+    **dict.fromkeys(("errors", "call", "settings", "guard", "forks"), 1),
     **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 2),
     **dict.fromkeys(
         (
             "metering",
-            "budgets",
             "middleware",
             "inbound",
             "estimator",
@@ -29,7 +28,7 @@ FLOORS = {
     ),
     **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 4),
     "spend": 5,
-    **dict.fromkeys(("__init__", "__main__", "cli"), 6),
+    **dict.fromkeys(("__init__", "cli"), 6),
 }
 
 ROOMS = {
@@ -102,4 +101,12 @@ def test_the_pins_name_no_index_and_the_documents_ask_for_no_lock() -> None:
 
 
 def test_every_room_has_a_floor() -> None:
-    assert {room(path).split("/")[0] for path in modules()} <= set(FLOORS)
+    rooms = {room(path).split("/")[0] for path in modules()}
+    assert rooms == set(FLOORS)
+    page = (PACKAGE.parent.parent / "AGENTS.md").read_text()
+    told = {
+        name.rstrip("/"): int(floor)
+        for floor, names in re.findall(r"^\| (\d) \| (.*) \|$", page, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", names)
+    }
+    assert told == FLOORS
