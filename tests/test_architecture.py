@@ -100,6 +100,31 @@ def test_the_pins_name_no_index_and_the_documents_ask_for_no_lock() -> None:
         assert not re.search(r"--locked|--frozen|--index|index-url", page.read_text()), page
 
 
+def test_the_face_gives_every_name_that_it_lists_and_its_stub_lists_the_same() -> None:
+    import spend_middleware
+
+    given = {name: getattr(spend_middleware, name).__module__ for name in spend_middleware.__all__}
+    assert given == {name: f"spend_middleware.{room}" for name, room in spend_middleware._ROOM_OF.items()}
+    stub = {
+        (alias.name, node.module)
+        for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("spend_middleware.")
+        for alias in node.names
+    }
+    assert stub == set(given.items())
+    assert list(spend_middleware.__all__) == sorted(given)
+    contract = {
+        "Spend",
+        "SpendMiddleware",
+        "Settings",
+        "completion_cost",
+        "cost_per_token",
+        "token_counter",
+        "Usage",
+    }
+    assert contract < set(given)
+
+
 def test_every_room_has_a_floor() -> None:
     rooms = {room(path).split("/")[0] for path in modules()}
     assert rooms == set(FLOORS)
