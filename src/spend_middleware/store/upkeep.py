@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from spend_middleware.guard import Guard
 from spend_middleware.settings import Settings
 from spend_middleware.store import import_entities  # noqa: F401 - registers its tables
 from spend_middleware.store.adjust import Adjusted, Entry, adjust
@@ -21,6 +22,9 @@ from spend_middleware.store.zone_fill import fill_zone
 
 if TYPE_CHECKING:
     from spend_middleware.store.store import Store
+
+
+_telling = Guard("telling of a change")
 
 
 class Upkeep:
@@ -65,7 +69,8 @@ class Upkeep:
     def _tell(self, changes: int) -> None:
         """Move the counter of changes: what keys have spent is another amount now, for every worker that knows one."""
         if changes:
-            with writing(self._store.engine, int(time.time() * 1_000_000)):
+            # What was to be done is done, whether others hear of it now or later.
+            with _telling, writing(self._store.engine, int(time.time() * 1_000_000)):
                 pass
 
     def verify(self, *, repair: bool = False) -> Verification:
@@ -73,6 +78,7 @@ class Upkeep:
         found = verify(self._store.ledger, self._reader, repair=repair)
         health = self._store.health()
         found.waiting, found.set_aside = health["pending"], health["set_aside"]
+        self._tell(int(repair))
         return found
 
     def forget(self, *, end_user: str) -> Forgotten:
