@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,15 @@ def test_the_face_gives_every_name_that_it_lists_and_its_stub_lists_the_same() -
         "Usage",
     }
     assert contract < set(given)
+
+
+def test_the_face_is_imported_without_what_is_slow_to_import() -> None:
+    program = (
+        "import sys; from spend_middleware import Spend, SpendMiddleware, Usage, completion_cost; "
+        "print([name for name in ('sqlalchemy', 'sqlmodel', 'fastapi', 'tiktoken', 'alembic') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_every_room_has_a_floor() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spend_middleware.store.entities import SpendKey, SpendMembership, SpendTeam, SpendUser
+if TYPE_CHECKING:
+    from spend_middleware.store.entities import SpendKey, SpendMembership, SpendTeam, SpendUser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
