@@ -7,6 +7,7 @@ import random
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from spend_middleware.store.importing import SPEND_LOGS, import_litellm
 from spend_middleware.store.report_values import EVERYTHING, By, LogFilter, LogRow, Period
 from spend_middleware.store.reprice import reprice
 from spend_middleware.store.retention import retain
+from spend_middleware.store.settle import settle
 from spend_middleware.store.verify import verify
 
 ZONES = ("UTC", "Asia/Kathmandu")
@@ -111,6 +113,9 @@ class Model:
                     Decimal(repr(theirs["spend"])).scaleb(12).to_integral_value()
                 )
 
+    def settle(self, seed: int) -> None:
+        settle(self.books.ledger, today=LAST + timedelta(days=5 - seed % 30))
+
     def forget(self, seed: int) -> None:
         name = random.Random(seed).choice(["ana", "Bob"])
         forget(self.books.ledger, name)
@@ -124,6 +129,9 @@ class Model:
                 report = books.reports.by(grouping, EVERYTHING, Period(zone=zone))
                 assert {g.keys: g.sums for g in report.groups} == grouped(rows, grouping, zone=zone)
                 assert report.total == total_of(rows)
+                cut: dict[str, Any] = {"zone": zone, "start": date(2026, 3, 23), "end": date(2026, 4, 11)}
+                report = books.reports.by(grouping, EVERYTHING, Period(**cut))
+                assert {g.keys: g.sums for g in report.groups} == grouped(rows, grouping, **cut)
         there = [one for one in rows if one["start_time"] >= self.kept]
         page = books.reports.logs(EVERYTHING, LogFilter(), limit=1_000)
         assert page.total == len(page.rows) == len(there)
@@ -135,7 +143,7 @@ class Model:
         assert verify(books.ledger, books.reader).count == 0
 
 
-OPERATIONS = ("record", "replay", "adjust", "reprice", "retain", "bring", "forget")
+OPERATIONS = ("record", "replay", "adjust", "reprice", "retain", "bring", "forget", "settle")
 STEPS = st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 10_000)), min_size=1, max_size=12)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from ledger_calls import Books, calls, total_of
 from spend_middleware.store import verify as verify_module
 from spend_middleware.store.report_values import EVERYTHING
+from spend_middleware.store.settle import settle
 from spend_middleware.store.verify import verify
 
 ROWS = calls(80, days=5)
@@ -30,6 +32,15 @@ DAMAGES = {
     ),
     "a row": ("UPDATE spend_logs SET spend = 7 WHERE api_key = 'key2'", "spend_daily"),
     "tags": ("DELETE FROM spend_log_tags WHERE tag = 'red'", "spend_log_tags"),
+    "a span's line": ("UPDATE spend_spans SET requests = requests + 1 WHERE span LIKE '%+04'", "spend_spans"),
+    "a span": ("DELETE FROM spend_name_spans WHERE span LIKE '%+16'", "spend_name_spans"),
+    "a span that is not over": (
+        """
+        UPDATE spend_name_spans SET span = '2026-06-12+64' WHERE kind = 'total' AND zone = 'UTC'
+        AND span = (SELECT max(span) FROM spend_name_spans WHERE kind = 'total' AND zone = 'UTC')
+        """,
+        "spend_name_spans",
+    ),
     "a zone's day": ("DELETE FROM spend_daily WHERE zone = 'Asia/Kolkata'", "spend_daily"),
 }
 
@@ -51,6 +62,7 @@ def test_a_ledger_that_agrees_is_said_to(new_books: Callable[..., Books]) -> Non
 def test_damage_is_named_and_mended(new_books: Callable[..., Books], damage: str) -> None:
     books = new_books(zones=("Asia/Kolkata",))
     books.write(ROWS)
+    settle(books.ledger, today=date(2026, 4, 30))
     sql, table = DAMAGES[damage]
     spoil(books, sql)
     found = verify(books.ledger, books.reader)

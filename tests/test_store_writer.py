@@ -173,7 +173,8 @@ def test_none_where_something_must_stand_becomes_the_default(store: Store) -> No
 
 def test_days_are_cut_in_utc_and_in_each_zone_that_has_rollups(store: Store) -> None:
     with store.write_engine.begin() as connection:
-        connection.execute(text("UPDATE spend_meta SET value = '[\"Asia/Kathmandu\"]' WHERE name = 'zones'"))
+        rolled = {"value": '{"zones": ["Asia/Kathmandu"]}'}
+        connection.execute(text("UPDATE spend_meta SET value = :value WHERE name = 'rollups'"), rolled)
     store.append(row(start_time=NOON + 6 * 3_600_000_000 + 20 * 60_000_000))
     assert store.flush(10) == 0
     assert answer(store, "SELECT zone, day FROM spend_daily ORDER BY zone") == [

@@ -107,7 +107,7 @@ def _adjust(
     ledger: Ledger, connection: Connection, batch: Sequence[Entry], made_at: int, result: Adjusted
 ) -> None:
     tables = tables_for(ledger.database.address)
-    zones = [UTC_ZONE, *tables.zones(connection)]
+    rolled = tables.rolled(connection)
     rows = rows_locked(connection, {entry.log_id for entry in batch})
     unpriced = _still_unpriced(connection, rows)
     moved: list[Values] = []
@@ -128,7 +128,8 @@ def _adjust(
         moved.append(row)
         amounts.append(_amounts(pico, prices))
     if moved:
-        tables.move(connection, moves_of(moved, zones, 0, amounts))
+        zones = [UTC_ZONE, *rolled.zones]
+        tables.move(connection, moves_of(moved, zones, 0, amounts, settled=rolled.settled))
 
 
 def rows_locked(connection: Connection, ids: Iterable[str]) -> dict[str, Values]:

@@ -1,4 +1,4 @@
-"""Transactions in which no writer moves a rollup: for repairing them, filling a zone and forgetting a person."""
+"""Transactions in which no writer moves a rollup: for repairing, settling, filling a zone, forgetting a person."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from spend_middleware.store.report_sources import META
 def alone(ledger: Ledger) -> Iterator[Connection]:
     """Give a transaction that every writer waits for.
 
-    On SQLite any writing transaction is alone. On PostgreSQL each batch holds the row of the zones FOR SHARE, so
+    On SQLite any writing transaction is alone. On PostgreSQL each batch holds the row `rollups` of `spend_meta` FOR SHARE, so
     holding it FOR UPDATE keeps them all out; calls wait in the journal meanwhile.
     """
     ledger.prepare()
     with ledger.database.writing.begin() as connection:
-        connection.execute(select(META.c.value).where(META.c.name == "zones").with_for_update())
+        connection.execute(select(META.c.value).where(META.c.name == "rollups").with_for_update())
         yield connection

@@ -14,8 +14,8 @@ from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import Ledger, tables_for
 from spend_middleware.store.records import storable
-from spend_middleware.store.report_sources import CUSTOMERS, LOGS, NAMES, TAGS, TOTALS, one_of
-from spend_middleware.store.rollups import ROLLUPS, SUMS
+from spend_middleware.store.report_sources import CUSTOMERS, LOGS, NAME_SPANS, NAMES, TAGS, TOTALS, one_of
+from spend_middleware.store.rollups import MOVED, SUMS
 
 _AT_ONCE = 500
 _NOTHING = {
@@ -114,10 +114,11 @@ def _merge_names(ledger: Ledger, connection: Connection, name: str) -> int:
     for table, column, kind in (
         (CUSTOMERS, "end_user", None),
         (NAMES, "name", "customer"),
+        (NAME_SPANS, "name", "customer"),
         (TOTALS, "name", "customer"),
     ):
         own = [table.c[column] == name, *([] if kind is None else [table.c.kind == kind])]
-        key = ROLLUPS[table.name]
+        key = MOVED[table.name]
         while True:
             taken = select(*(table.c[part] for part in key), *(table.c[part] for part in SUMS))
             rows = [tuple(line) for line in connection.execute(taken.where(*own).limit(_AT_ONCE))]
@@ -151,7 +152,7 @@ def _rename_tag(connection: Connection, tag: str, nameless: str) -> int:
         connection.execute(update(LOGS).where(LOGS.c.id == log_id).values(request_tags=json.dumps(tags)))
     connection.execute(update(TAGS).where(TAGS.c.tag == tag).values(tag=nameless))
     renamed = 0
-    for table in (NAMES, TOTALS):
+    for table in (NAMES, NAME_SPANS, TOTALS):
         own = (table.c.kind == "tag", table.c.name == tag)
         renamed += connection.execute(update(table).where(*own).values(name=nameless)).rowcount
     return renamed

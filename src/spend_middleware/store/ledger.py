@@ -18,6 +18,7 @@ from spend_middleware.store.postgres import PostgresTables
 from spend_middleware.store.records import AT, Values
 from spend_middleware.store.rollups import Moves
 from spend_middleware.store.row_tags import with_plain_tags
+from spend_middleware.store.spans import Rolled
 from spend_middleware.store.sqlite import SqliteTables
 
 logger = logging.getLogger("spend_middleware.store")
@@ -40,8 +41,8 @@ _NAMED_REFUSALS = frozenset(("IntegrityError", "DataError", "InterfaceError", "P
 class Tables(Protocol):
     """The statements that write a batch, in one database's dialect."""
 
-    def zones(self, connection: Connection) -> list[str]:
-        """Return the zones besides UTC that have rollups."""
+    def rolled(self, connection: Connection) -> Rolled:
+        """Return which zones have rollups, and which days are settled."""
         ...
 
     def write(
@@ -51,6 +52,7 @@ class Tables(Protocol):
         zones: Sequence[str],
         slot: int,
         *,
+        settled: str = "",
         new: bool = False,
     ) -> int:
         """Write a batch and all that it moves, and return how many of its rows were new.
@@ -148,8 +150,11 @@ class Ledger:
         Args:
             new: As a rule none of the rows is there; if one is, this may fail.
         """
-        zones = [UTC_ZONE, *sorted(self._tables.zones(connection))]
-        return self._tables.write(connection, with_plain_tags(batch), zones, self._slot, new=new)
+        rolled = self._tables.rolled(connection)
+        zones = [UTC_ZONE, *rolled.zones]
+        return self._tables.write(
+            connection, with_plain_tags(batch), zones, self._slot, settled=rolled.settled, new=new
+        )
 
     def answers(self) -> bool:
         """Say whether the database answers now."""

@@ -14,7 +14,7 @@ from spend_middleware.store.records import AT, Values
 from spend_middleware.store.rollups import (
     CUSTOMER,
     KINDS,
-    ROLLUPS,
+    MOVED,
     SUMS,
     WIDE,
     Amounts,
@@ -22,6 +22,7 @@ from spend_middleware.store.rollups import (
     amounts_of_all,
 )
 from spend_middleware.store.row_tags import tags_in
+from spend_middleware.store.spans import settled_spans
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = 60_000_000
@@ -46,6 +47,8 @@ _NAMED = ("kind", "name")
 _Key = tuple[str, ...]
 _Sums = dict[_Key, Amounts]
 _Moving = dict[str, list[list[Any]]]
+_Late = defaultdict[tuple[str, str], tuple[list[_Sums], list[_Sums]]]
+"""Zone and span -> what its days' late calls add by name, and to the wide rollup."""
 
 
 @lru_cache(maxsize=64)
@@ -73,6 +76,7 @@ def moves_of(
     amounts: Sequence[Amounts] | None = None,
     *,
     totals: bool = True,
+    settled: str = "",
 ) -> Moves:
     """Return what rows add to each rollup.
 
@@ -84,10 +88,12 @@ def moves_of(
         slot: The slot of this writer.
         amounts: What each row adds, in the order of `SUMS`; the rows' own values when None.
         totals: Also move the sums over all time, which know no zone.
+        settled: Days before this one are in spans already, which are then moved too.
     """
     values, add = (rows, amounts_of_all) if amounts is None else (amounts, _added)
-    moves: _Moving = {table: [[] for _ in (*key, *SUMS)] for table, key in ROLLUPS.items()}
+    moves: _Moving = {table: [[] for _ in (*key, *SUMS)] for table, key in MOVED.items()}
     ever: list[_Sums] = []
+    late: _Late = defaultdict(lambda: ([], []))
     for zone in zones:
         for day, calls, own in _by_day(rows, values, zone):
             alike = _grouped(map(_alike, calls), own, add)
@@ -100,8 +106,16 @@ def moves_of(
             _put(moves, "spend_name_daily", _NAMED, named, when)
             if totals and zone == zones[0]:
                 ever.append(named)
+            for span in settled_spans(day, settled) if day < settled else ():
+                of_names, of_wide = late[zone, span]
+                of_names.append(named)
+                of_wide.append(wide)
     if ever:
         _put(moves, "spend_name_totals", _NAMED, _merged(ever), {"slot": slot})
+    for zone, span in sorted(late):
+        of_names, of_wide = late[zone, span]
+        _put(moves, "spend_name_spans", _NAMED, _merged(of_names), {"zone": zone, "span": span})
+        _put(moves, "spend_spans", WIDE, _merged(of_wide), {"zone": zone, "span": span})
     return {table: columns for table, columns in moves.items() if columns[0]}
 
 
@@ -110,7 +124,7 @@ def _put(moves: _Moving, table: str, names: _Key, groups: _Sums, fixed: Mapping[
     held: dict[str, Iterable[Any]] = {name: [value] * len(keys) for name, value in fixed.items()}
     held.update(zip(names, zip(*keys, strict=True), strict=True))
     held.update(zip(SUMS, zip(*map(groups.__getitem__, keys), strict=True), strict=True))
-    for name, column in zip((*ROLLUPS[table], *SUMS), moves[table], strict=True):
+    for name, column in zip((*MOVED[table], *SUMS), moves[table], strict=True):
         column.extend(held[name])
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import select
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 from pydantic_core import to_json
@@ -13,11 +12,14 @@ from sqlalchemy.engine import Connection
 
 from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, COLUMNS, DEFAULTS, Values
-from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
+from spend_middleware.store.rollups import MOVED, SUMS, Moves
 from spend_middleware.store.row_tags import tag_columns
+from spend_middleware.store.spans import Rolled
 
 MANY = 40
 """From so many rows on COPY pays: it takes more round trips and far less of the server."""
+
+_Moved = Callable[[Sequence[Values]], Moves]
 
 _ID = AT["id"]
 _TAG_COLUMNS = ("tag", "start_time", "log_id")
@@ -58,7 +60,7 @@ def _upsert(prefix: str, table: str, alike: frozenset[str], idle: frozenset[str]
 
     Columns in which all rows are alike are one value each; of these, sums that are idle, 0, are not moved at all.
     """
-    key = ROLLUPS[table]
+    key = MOVED[table]
     columns = (*key, *SUMS)
     values = [f"%s::{_type(name)}" if name in alike else name for name in columns]
     values = ["0" if name in idle else value for name, value in zip(columns, values, strict=True)]
@@ -86,8 +88,8 @@ class PostgresTables:
     def __init__(self, schema: str | None = None) -> None:
         self._prefix = prefix = f'"{schema}".' if schema else ""
         rows, tags = f"{prefix}spend_logs", f"{prefix}spend_log_tags"
-        # FOR SHARE: whoever fills a new zone from the rows holds this row FOR UPDATE meanwhile.
-        self._zones = f"SELECT value FROM {prefix}spend_meta WHERE name = 'zones' FOR SHARE"  # noqa: S608
+        # FOR SHARE: whoever fills a new zone from the rows, or settles days, holds this row FOR UPDATE meanwhile.
+        self._rolled = f"SELECT value FROM {prefix}spend_meta WHERE name = 'rollups' FOR SHARE"  # noqa: S608
         self._known = f"SELECT id FROM {rows} WHERE id = ANY(%s::text[])"  # noqa: S608
         self._rows = f"{_insert(rows, COLUMNS)} ON CONFLICT (id) DO NOTHING RETURNING id"
         self._tags = (
@@ -97,9 +99,9 @@ class PostgresTables:
         self._copy_rows = _copy(rows, COLUMNS)
         self._copy_tags = _copy(tags, _TAG_COLUMNS)
 
-    def zones(self, connection: Connection) -> list[str]:
-        """Return the zones besides UTC that have rollups."""
-        return list(json.loads(connection.exec_driver_sql(self._zones).scalar() or "[]"))
+    def rolled(self, connection: Connection) -> Rolled:
+        """Return which zones have rollups, and which days are settled."""
+        return Rolled.read(connection.exec_driver_sql(self._rolled).scalar())
 
     def write(
         self,
@@ -108,6 +110,7 @@ class PostgresTables:
         zones: Sequence[str],
         slot: int,
         *,
+        settled: str = "",
         new: bool = False,
     ) -> int:
         """Write a batch and all that it moves, and return how many of its rows were new.
@@ -116,14 +119,15 @@ class PostgresTables:
             psycopg.errors.UniqueViolation: A row was there already, though all were called new.
         """
         raw: Any = connection.connection.driver_connection
+        moved = partial(moves_of, zones=zones, slot=slot, settled=settled)
         if len(batch) < MANY or not _copies_fast():
-            return self._write_few(raw, batch, zones, slot)
+            return self._write_few(raw, batch, moved)
         fresh = batch if new else self._not_there(raw, batch)
         if fresh:
-            self._write_many(raw, fresh, zones, slot)
+            self._write_many(raw, fresh, moved)
         return len(fresh)
 
-    def _write_few(self, raw: Any, batch: Sequence[Values], zones: Sequence[str], slot: int) -> int:
+    def _write_few(self, raw: Any, batch: Sequence[Values], moved: _Moved) -> int:
         """Write a batch through the driver's pipeline.
 
         It sends a statement without waiting for the one before: the server inserts while this process adds up, and a
@@ -133,13 +137,13 @@ class PostgresTables:
             cursor.execute(self._rows, (_json(batch),))
             _send_all(raw)
             # As a rule all rows are new.
-            tags, moves = tag_columns(batch), moves_of(batch, zones, slot)
+            tags, moves = tag_columns(batch), moved(batch)
             ids = {line[0] for line in cursor.fetchall()}
             if not ids:
                 return 0
             if len(ids) < len(batch):
                 fresh = [row for row in batch if row[_ID] in ids]
-                tags, moves = tag_columns(fresh), moves_of(fresh, zones, slot)
+                tags, moves = tag_columns(fresh), moved(fresh)
             if tags[0]:
                 cursor.execute(self._tags, [_array(column) for column in tags])
             for statement, parameters in self._upserts(moves):
@@ -151,13 +155,13 @@ class PostgresTables:
             known = {line[0] for line in cursor.execute(self._known, (_array([row[_ID] for row in batch]),))}
         return [row for row in batch if row[_ID] not in known] if known else batch
 
-    def _write_many(self, raw: Any, rows: Sequence[Values], zones: Sequence[str], slot: int) -> None:
+    def _write_many(self, raw: Any, rows: Sequence[Values], moved: _Moved) -> None:
         """Write rows by COPY, which knows no conflicts: none of them may be there."""
         with raw.cursor() as cursor:
             with cursor.copy(self._copy_rows) as copy:
                 _send(copy, COLUMNS, rows)
                 # The server has most of the rows by now and inserts them meanwhile.
-                tags, moves = tag_columns(rows), moves_of(rows, zones, slot)
+                tags, moves = tag_columns(rows), moved(rows)
             if tags[0]:
                 with cursor.copy(self._copy_tags) as copy:
                     _send(copy, _TAG_COLUMNS, zip(*tags, strict=True))
@@ -168,7 +172,7 @@ class PostgresTables:
     def _upserts(self, moves: Moves) -> Iterator[tuple[str, list[Any]]]:
         """Yield the statements that move rollups, and their parameters."""
         for table, columns in moves.items():
-            names = (*ROLLUPS[table], *SUMS)
+            names = (*MOVED[table], *SUMS)
             alike = {name: column[0] for name, column in zip(names, columns, strict=True) if _is_one(column)}
             idle = frozenset(name for name in SUMS if alike.get(name) == 0)
             if len(idle) == len(SUMS):

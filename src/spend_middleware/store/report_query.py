@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, Table, func, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Table,
+    Text,
+    column,
+    func,
+    select,
+    true,
+    union_all,
+)
 
 from spend_middleware.store.report_sources import (
     ADJUSTMENT_SUMS,
     ADJUSTMENTS,
-    BY_NAME,
     CALL_SUMS,
     LOGS,
+    NAMES,
+    SUMS_OF_PARTS,
     TAGS,
     TAGS_OF_CALL,
     Source,
+    of_zone,
     one_of,
+    own_sums,
     rare,
     source_for,
     stored_sums,
+    unsought,
     untagged_source,
     visible,
 )
 from spend_middleware.store.report_values import NO_FILTER, By, Filter, Scope
+from spend_middleware.store.spans import Span, apart
 from spend_middleware.store.tables import UTC_ZONE
-from spend_middleware.store.zones import Window, day_end, day_of, day_start
+from spend_middleware.store.zones import Known, Window, day_end, day_of, day_start
 
 _DAY = timedelta(days=1)
+
+Ends = tuple[date | None, date | None]
+"""The first and the last day of a period; None is an open end."""
 
 CALL_COLUMNS: dict[By, ColumnElement[Any]] = {
     By.TAG: TAGS_OF_CALL.c.value,
@@ -69,8 +89,13 @@ class Question:
 
     def needs(self) -> frozenset[By]:
         """Return every dimension that a source must know to answer."""
+        return frozenset((*self.dimensions, *self.named()))
+
+    def named(self) -> Iterator[By]:
+        """Yield the dimensions of which certain values are asked for."""
         asked = () if self.scope.everything else self.scope.parts()
-        return frozenset((*self.dimensions, *(by for by, _ in (*self.where.parts(), *asked))))
+        for by, _ in (*self.where.parts(), *asked):
+            yield by
 
     def without_day(self) -> Question:
         """Return the same question for one day."""
@@ -98,10 +123,11 @@ def answer(question: Question, window: Window) -> Subquery:
     """
     source = question.source(all_time=window.open)
     if source is None or (source.daily and not _has_days(question, window)):
-        return answer_between(question, Moments(window.since, window.until))
+        return answer_between(question, Moments(window.since, window.until), window.known)
+    if not source.daily:
+        return _from_rollup(question, source, []).subquery("answer")
     zone = window.zone if window.rolled else UTC_ZONE
-    when = _days(source, zone, window.start, window.end) if source.daily else []
-    return _from_rollup(question, source, when).subquery("answer")
+    return _joined(question, _whole_days(question, source, zone, (window.start, window.end), window.known))
 
 
 def _has_days(question: Question, window: Window) -> bool:
@@ -114,24 +140,35 @@ def adds_calls(question: Question, window: Window) -> bool:
     return source is None or (source.daily and not _has_days(question, window))
 
 
-def answer_between(question: Question, moments: Moments) -> Subquery:
-    """Return the same for any interval: whole UTC days from a rollup, what is left at both ends from calls."""
+def answer_between(question: Question, moments: Moments, known: Known | None = None) -> Subquery:
+    """Return the same for any interval: whole UTC days from a rollup, what is left at both ends from calls.
+
+    Args:
+        known: What the rollups have of UTC's days; days are added up one by one where it is not said.
+    """
     source = question.source(all_time=False)
-    parts = from_calls(question, moments) if source is None else _inside_and_ends(question, source, moments)
+    if source is None:
+        return _joined(question, from_calls(question, moments))
+    return _joined(question, _inside_and_ends(question, source, moments, known))
+
+
+def _joined(question: Question, parts: list[Select[Any]]) -> Subquery:
     if len(parts) == 1:
         return parts[0].subquery("answer")
     every = union_all(*parts).subquery("parts")
-    names = [every.c[by.value] for by in question.dimensions]
-    return select(*names, *stored_sums(every)).group_by(*names).subquery("answer")
+    names = [column(by.value, Text) for by in question.dimensions]
+    return select(*names, *SUMS_OF_PARTS).select_from(every).group_by(*names).subquery("answer")
 
 
-def _inside_and_ends(question: Question, source: Source, moments: Moments) -> list[Select[Any]]:
+def _inside_and_ends(
+    question: Question, source: Source, moments: Moments, known: Known | None
+) -> list[Select[Any]]:
     since, until = moments.since, moments.until
     first = None if since is None else day_of(since - 1, UTC_ZONE) + _DAY
     last = None if until is None else day_of(until, UTC_ZONE) - _DAY
     if first is not None and last is not None and first > last:
         return from_calls(question, moments)
-    parts = [_from_rollup(question, source, _days(source, UTC_ZONE, first, last))]
+    parts = _whole_days(question, source, UTC_ZONE, (first, last), known)
     if first is not None and since != (start := day_start(first, UTC_ZONE)):
         parts += from_calls(question, Moments(since, start))
     if last is not None and until != (end := day_end(last, UTC_ZONE)):
@@ -139,8 +176,45 @@ def _inside_and_ends(question: Question, source: Source, moments: Moments) -> li
     return parts
 
 
-def _days(source: Source, zone: str, start: date | None, end: date | None) -> list[ColumnElement[bool]]:
-    day, conditions = source.columns[By.DAY], [source.table.c.zone == zone]
+def _whole_days(
+    question: Question, source: Source, zone: str, ends: Ends, known: Known | None
+) -> list[Select[Any]]:
+    """Return the sums over whole days: over spans of days as far as these are settled and days are not asked for."""
+    spanned = source.over_spans()
+    parts = None if known is None or By.DAY in question.dimensions else _apart(ends, known)
+    if spanned is None or parts is None:
+        return [_from_rollup(question, source, _days(question, source, zone, *ends))]
+    spans, days = parts
+    of_spans = [
+        of_zone(spanned.table, zone, question.named()),
+        spanned.table.c.span.in_([span.name for span in spans]),
+    ]
+    if not days:
+        return [_from_rollup(question, spanned, of_spans)]
+    # Not added up one by one: whoever joins the parts does so once.
+    return [
+        _rows_of(question, spanned, of_spans),
+        *(_rows_of(question, source, _days(question, source, zone, *part.dates)) for part in days),
+    ]
+
+
+def _apart(ends: Ends, known: Known) -> tuple[list[Span], list[Span]] | None:
+    """Return the spans and stretches of days of a period; None where no span lies within."""
+    start, end = ends
+    first = known.first if start is None else max(start, known.first)
+    last = known.last if end is None else min(end, known.last)
+    if known.settled is None:
+        return None
+    spans, days = apart(first.toordinal(), last.toordinal() + 1, known.settled.toordinal())
+    return (spans, days) if spans else None
+
+
+def _days(
+    question: Question, source: Source, zone: str, start: date | None, end: date | None
+) -> list[ColumnElement[bool]]:
+    day, conditions = source.columns[By.DAY], [of_zone(source.table, zone, question.named())]
+    if start is not None and start == end:
+        return [*conditions, day == start.isoformat()]
     if start is not None:
         conditions.append(day >= start.isoformat())
     if end is not None:
@@ -149,22 +223,29 @@ def _days(source: Source, zone: str, start: date | None, end: date | None) -> li
 
 
 def _from_rollup(question: Question, source: Source, when: list[ColumnElement[bool]]) -> Select[Any]:
+    rows = _rows_of(question, source, when, stored_sums(source.table))
+    return rows.group_by(*(source.columns[by] for by in question.dimensions))
+
+
+def _rows_of(
+    question: Question,
+    source: Source,
+    when: list[ColumnElement[bool]],
+    sums: Sequence[ColumnElement[int]] = (),
+) -> Select[Any]:
     names = [source.columns[by].label(by.value) for by in question.dimensions]
     kind = [] if source.kind is None else [source.table.c.kind == source.kind]
     asked = question.conditions(source.columns)
-    if source.table in BY_NAME:
+    if source.table is NAMES:
         asked = [rare(condition) for condition in asked]
-    return (
-        select(*names, *stored_sums(source.table))
-        .where(*kind, *when, *asked)
-        .group_by(*(source.columns[by] for by in question.dimensions))
-    )
+    return select(*names, *(sums or own_sums(source.table))).where(*kind, *when, *asked)
 
 
 def from_calls(question: Question, moments: Moments) -> list[Select[Any]]:
     """Return the sums over single calls, and those over their adjustments."""
     calls = _grouped(question, CALL_SUMS, LOGS, LOGS, moments)
-    joined = ADJUSTMENTS.join(LOGS, LOGS.c.id == ADJUSTMENTS.c.log_id)
+    # Adjustments are few: whose they are is looked up, not whether each call has one.
+    joined = ADJUSTMENTS.join(LOGS, LOGS.c.id == unsought(ADJUSTMENTS.c.log_id))
     return [calls, _grouped(question, ADJUSTMENT_SUMS, joined, ADJUSTMENTS, moments)]
 
 

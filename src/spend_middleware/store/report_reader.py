@@ -17,7 +17,7 @@ from spend_middleware.errors import StoreError
 from spend_middleware.store.report_sources import NAMES
 from spend_middleware.store.report_values import Period
 from spend_middleware.store.tables import UTC_ZONE
-from spend_middleware.store.zones import Window, bounded, day_end, day_start, rolled_zones, zone_of
+from spend_middleware.store.zones import Known, Window, bounded, day_end, day_start, rolled, zone_of
 
 _STEPS_BETWEEN_LOOKS = 20_000
 """SQLite's virtual machine instructions between two looks at the clock: about a millisecond."""
@@ -57,11 +57,14 @@ class Reader:
         A period that holds all calls is all time, which is answered from the sums that are kept over it.
         """
         zone = zone_of(period.zone or self.zone).key
-        rolled = zone in rolled_zones(connection)
-        window = Window(zone, rolled, bounded(period.start), bounded(period.end))
-        if window.open or window.empty or not _holds_all(connection, window):
+        has = rolled(connection)
+        is_rolled = zone in (UTC_ZONE, *has.zones)
+        own = zone if is_rolled else UTC_ZONE
+        known = _known(connection, own, has.settled)
+        window = Window(zone, is_rolled, bounded(period.start), bounded(period.end), known)
+        if window.open or window.empty or known is None or not _holds_all(window, known, own):
             return window
-        return Window(zone, rolled)
+        return Window(zone, is_rolled, known=known)
 
     def _reason(self, error: DBAPIError) -> str:
         text = str(error.orig)
@@ -70,15 +73,22 @@ class Reader:
         return f"the report could not be read: {text.strip().splitlines()[0]}"
 
 
-def _holds_all(connection: Connection, window: Window) -> bool:
-    days = select(func.min(NAMES.c.day), func.max(NAMES.c.day))
-    of_utc = (NAMES.c.kind == "total", NAMES.c.zone == UTC_ZONE, NAMES.c.name == "")
-    first, last = connection.execute(days.where(*of_utc)).one()
+def _known(connection: Connection, zone: str, settled: str) -> Known | None:
+    of_zone = (NAMES.c.kind == "total", NAMES.c.zone == zone, NAMES.c.name == "")
+    # Each by itself: SQLite finds one end of an index at once, and reads all of it for both.
+    ends = [select(end(NAMES.c.day)).where(*of_zone).scalar_subquery() for end in (func.min, func.max)]
+    first, last = connection.execute(select(*ends)).one()
     if first is None:
-        return False
+        return None
+    return Known(
+        date.fromisoformat(first), date.fromisoformat(last), date.fromisoformat(settled) if settled else None
+    )
+
+
+def _holds_all(window: Window, known: Known, zone: str) -> bool:
     begins, ends = window.since, window.until
-    return (begins is None or begins <= day_start(date.fromisoformat(first), UTC_ZONE)) and (
-        ends is None or ends >= day_end(date.fromisoformat(last), UTC_ZONE)
+    return (begins is None or begins <= day_start(known.first, zone)) and (
+        ends is None or ends >= day_end(known.last, zone)
     )
 
 

@@ -6,7 +6,7 @@ Sums are taken of whole micro-dollars and of the pico-dollars below them apart, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    FromClause,
     Integer,
     Table,
     and_,
@@ -45,6 +44,8 @@ DAILY: Table = _TABLES["spend_daily"]
 CUSTOMERS: Table = _TABLES["spend_customer_daily"]
 NAMES: Table = _TABLES["spend_name_daily"]
 TOTALS: Table = _TABLES["spend_name_totals"]
+SPANS: Table = _TABLES["spend_spans"]
+NAME_SPANS: Table = _TABLES["spend_name_spans"]
 ADJUSTMENTS: Table = _TABLES["spend_adjustments"]
 META: Table = _TABLES["spend_meta"]
 
@@ -52,15 +53,20 @@ META: Table = _TABLES["spend_meta"]
 _OWNED = frozenset(LOGS.c[name] for name in OWNED)
 _NOTHING: ColumnElement[str] = literal_column("''")
 
-BY_NAME = frozenset((NAMES, CUSTOMERS))
-"""Rollups whose key begins with zone and day, and which have an index that begins with the name."""
+_OWNERS = frozenset((By.USER, By.TEAM, By.ORGANIZATION))
+_INDEXED = {
+    DAILY: _OWNERS | {By.KEY},
+    SPANS: _OWNERS,
+    CUSTOMERS: frozenset((By.END_USER,)),
+}
+"""Rollups whose key begins with zone and day -> the dimensions that they have an index for."""
 
 
-class rare(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """A condition that few rows meet, which SQLite is told; PostgreSQL has statistics and knows.
+class common(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """A condition that most rows meet, which SQLite is told; PostgreSQL has statistics and knows.
 
-    Nobody runs ANALYZE on an application's SQLite file, and without statistics its planner takes the primary key, and
-    reads every name of every day to find one (https://www.sqlite.org/lang_corefunc.html#likelihood).
+    Nobody runs ANALYZE on an application's SQLite file, and without statistics its planner takes every equality for a
+    rare one: it would read all days of a zone to find one name (https://www.sqlite.org/lang_corefunc.html#likelihood).
     """
 
     type = (
@@ -69,13 +75,26 @@ class rare(FunctionElement[Any]):  # noqa: N801 - a function of SQL
     inherit_cache = True
 
 
+class rare(FunctionElement[Any]):  # noqa: N801
+    """A condition that few rows meet, which SQLite is told too."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(common)
 @compiles(rare)
-def _as_it_is(element: rare, compiler: SQLCompiler, **more: Any) -> str:
+def _as_it_is(element: FunctionElement[Any], compiler: SQLCompiler, **more: Any) -> str:
     return compiler.process(element.clauses, **more)
 
 
+@compiles(common, "sqlite")
+def _with_its_likelihood(element: common, compiler: SQLCompiler, **more: Any) -> str:
+    return f"likelihood({compiler.process(element.clauses, **more)}, 0.9)"
+
+
 @compiles(rare, "sqlite")
-def _with_its_likelihood(element: rare, compiler: SQLCompiler, **more: Any) -> str:
+def _with_its_rarity(element: rare, compiler: SQLCompiler, **more: Any) -> str:
     return f"likelihood({compiler.process(element.clauses, **more)}, 0.00001)"
 
 
@@ -101,18 +120,59 @@ TAGS_OF_CALL = unfolded(LOGS.c.request_tags).table_valued(
 """A call's tags, to be joined with its row."""
 
 
+def of_zone(table: Table, zone: str, named: Iterable[By]) -> ColumnElement[Any]:
+    """Return the condition that a rollup's rows belong to a zone.
+
+    Args:
+        named: The dimensions of which certain values are asked for; an index of theirs is to be taken.
+    """
+    condition = table.c.zone == zone
+    return common(condition) if _INDEXED.get(table, frozenset()) & frozenset(named) else condition
+
+
+class unsought(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """A column that SQLite shall not look rows up by, so that it begins with the other table of a join."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(unsought)
+def _plain(element: unsought, compiler: SQLCompiler, **more: Any) -> str:
+    return compiler.process(element.clauses, **more)
+
+
+@compiles(unsought, "sqlite")
+def _with_a_plus(element: unsought, compiler: SQLCompiler, **more: Any) -> str:
+    return f"+{compiler.process(element.clauses, **more)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A rollup: its table, which columns hold which dimension, and the kind of its rows where it holds several."""
+    """A rollup: its table, which columns hold which dimension, and the kind of its rows where it holds several.
+
+    Args:
+        spans: The table of the same sums over several days, whose columns have the same names.
+    """
 
     table: Table
     columns: Mapping[By, ColumnElement[Any]]
     kind: str | None = None
+    spans: Table | None = None
 
     @property
     def daily(self) -> bool:
         """False for the sums over all time."""
         return By.DAY in self.columns
+
+    def over_spans(self) -> Source | None:
+        """Return the same rollup over spans of days."""
+        if self.spans is None:
+            return None
+        names: dict[By, ColumnElement[Any]] = {
+            by: self.spans.c[column.name] for by, column in self.columns.items() if by is not By.DAY
+        }
+        return Source(self.spans, names, self.kind)
 
 
 KIND_OF: dict[By, str] = {By(column): kind for kind, column in KINDS.items() if column} | {By.TAG: "tag"}
@@ -137,7 +197,7 @@ def _narrow(kind: str, name: By | None, *, all_time: bool) -> Source:
     columns: dict[By, ColumnElement[Any]] = {} if name is None else {name: table.c.name}
     if not all_time:
         columns[By.DAY] = table.c.day
-    return Source(table, columns, kind)
+    return Source(table, columns, kind, None if all_time else NAME_SPANS)
 
 
 def _all_narrow(*, all_time: bool) -> tuple[Source, ...]:
@@ -148,7 +208,7 @@ def _all_narrow(*, all_time: bool) -> tuple[Source, ...]:
 _OVER_ALL_TIME = _all_narrow(all_time=True)
 _BY_DAY = (
     *_all_narrow(all_time=False),
-    Source(DAILY, {by: DAILY.c[by.value] for by in _WIDE}),
+    Source(DAILY, {by: DAILY.c[by.value] for by in _WIDE}, spans=SPANS),
     Source(CUSTOMERS, {by: CUSTOMERS.c[by.value] for by in _CUSTOMER}),
 )
 
@@ -164,18 +224,19 @@ def untagged_source(*, all_time: bool) -> Source:
     return _narrow("untagged", None, all_time=all_time)
 
 
-def stored_sums(table: FromClause) -> tuple[ColumnElement[int], ...]:
-    """Return the sums over rows of a rollup, or of anything that has its columns."""
-    return _sums_of_rollup(table) if isinstance(table, Table) else _all_summed(table.c)
+def own_sums(table: Table) -> tuple[ColumnElement[int], ...]:
+    """Return the columns of a rollup that hold sums."""
+    return tuple(table.c[name] for name in SUMS)
 
 
-def _all_summed(parts: Mapping[str, ColumnElement[Any]] | Any) -> tuple[ColumnElement[int], ...]:
+def _all_summed(parts: Mapping[str, ColumnElement[Any]]) -> tuple[ColumnElement[int], ...]:
     return tuple(cast(func.coalesce(func.sum(parts[name]), 0), BigInteger).label(name) for name in SUMS)
 
 
 @cache
-def _sums_of_rollup(table: Table) -> tuple[ColumnElement[int], ...]:
-    return _all_summed(table.c)
+def stored_sums(table: Table) -> tuple[ColumnElement[int], ...]:
+    """Return the sums over rows of a rollup."""
+    return _all_summed({name: table.c[name] for name in SUMS})
 
 
 SPEND = type_coerce(LOGS.c.spend, BigInteger)
@@ -216,6 +277,9 @@ CALL_SUMS = _all_summed(_OF_A_CALL)
 
 ADJUSTMENT_SUMS = _all_summed(_OF_AN_ADJUSTMENT)
 """The sums over rows of `spend_adjustments`, named as in a rollup."""
+
+SUMS_OF_PARTS = _all_summed({name: column(name, BigInteger) for name in SUMS})
+"""The sums over rows of any one thing that has a rollup's columns."""
 
 _WIDTH = len(SUMS)
 if SUMS[2:] != tuple(Sums.__dataclass_fields__)[1:]:

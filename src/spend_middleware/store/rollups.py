@@ -56,7 +56,14 @@ ROLLUPS: dict[str, tuple[str, ...]] = {
     "spend_name_daily": ("kind", "zone", "day", "name", "slot"),
     "spend_name_totals": ("kind", "name", "slot"),
 }
-"""Rollup table -> its key columns, in the order in which every writer moves them."""
+"""Rollup table -> its key columns; each of them holds every call."""
+
+MOVED: dict[str, tuple[str, ...]] = {
+    **ROLLUPS,
+    "spend_name_spans": ("kind", "zone", "span", "name"),
+    "spend_spans": ("zone", "span", *WIDE),
+}
+"""All tables of sums, in the order in which every writer moves them; spans hold the calls of settled days."""
 
 Amounts = tuple[int, ...]
 """What is added to a rollup's row, in the order of `SUMS`."""

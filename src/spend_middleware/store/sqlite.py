@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 
 from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, COLUMNS, DEFAULTS, Values
-from spend_middleware.store.rollups import ROLLUPS, SUMS, Moves
+from spend_middleware.store.rollups import MOVED, SUMS, Moves
 from spend_middleware.store.row_tags import tag_columns
+from spend_middleware.store.spans import Rolled
 
 _ID = AT["id"]
 _OPTIONAL = tuple(AT[name] for name, default in DEFAULTS.items() if default is None)
@@ -44,12 +45,12 @@ class SqliteTables:
     """
 
     insert_tags = _insert("spend_log_tags", ("tag", "start_time", "log_id"))
-    upserts = {table: _upsert(table, key) for table, key in ROLLUPS.items()}  # noqa: RUF012
+    upserts = {table: _upsert(table, key) for table, key in MOVED.items()}  # noqa: RUF012
 
-    def zones(self, connection: Connection) -> list[str]:
-        """Return the zones besides UTC that have rollups."""
-        found = _driver(connection).execute("SELECT value FROM spend_meta WHERE name = 'zones'").fetchone()
-        return list(json.loads(found[0])) if found else []
+    def rolled(self, connection: Connection) -> Rolled:
+        """Return which zones have rollups, and which days are settled."""
+        found = _driver(connection).execute("SELECT value FROM spend_meta WHERE name = 'rollups'").fetchone()
+        return Rolled.read(found[0] if found else None)
 
     def write(
         self,
@@ -58,13 +59,14 @@ class SqliteTables:
         zones: Sequence[str],
         slot: int,
         *,
+        settled: str = "",
         new: bool = False,  # noqa: ARG002 - looking is cheap here
     ) -> int:
         """Write a batch and all that it moves, and return how many of its rows were new."""
         fresh = self.insert(connection, batch)
         if fresh:
             self.tag(connection, tag_columns(fresh))
-            self.move(connection, moves_of(fresh, zones, slot))
+            self.move(connection, moves_of(fresh, zones, slot, settled=settled))
         return len(fresh)
 
     def insert(self, connection: Connection, rows: Sequence[Values]) -> Sequence[Values]:

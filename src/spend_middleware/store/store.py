@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spend_middleware.call import Call
 from spend_middleware.settings import Settings
+from spend_middleware.store.chores import Chores
 from spend_middleware.store.facts import Facts, encode_facts, facts_of
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
@@ -65,6 +66,7 @@ class Store:
         self._pid = os.getpid()
         self._ready = False
         self._failures = 0
+        self._chores = Chores(retains=bool(settings.retention_days))
         self._database: Database | None = None
         self._ledger: Ledger | None = None
         self._reports: Reports | None = None
@@ -98,7 +100,7 @@ class Store:
             batch_size=settings.batch_size,
             batch_seconds=settings.batch_seconds,
             sync_seconds=sync if isinstance(sync, float | int) else None,
-            chores=self._do_chores if settings.retention_days else None,
+            chores=self._do_chores,
         )
         self._ready = True
         atexit.register(_close_at_exit, weakref.ref(self))
@@ -113,8 +115,8 @@ class Store:
         with contextlib.suppress(Exception):
             _ = self.ledger
 
-    def _do_chores(self) -> None:
-        self.upkeep.retain()
+    def _do_chores(self) -> float:
+        return self._chores(self.upkeep)
 
     def _usable_folder(self) -> Path | None:
         try:

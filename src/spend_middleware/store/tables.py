@@ -6,9 +6,11 @@ Money is whole pico-dollars (1e-12 USD) in BIGINT, times are microseconds since 
 Rollups hold only additive values (`Sums`): add them up over `slot`, `zone`'s days, or any group of keys. Their spend
 is split in two, so that no sum overflows 64 bits: `spend_micros` whole micro-dollars and `spend_rest` pico-dollars;
 the amount is `spend_micros * 1_000_000 + spend_rest` pico-dollars, put together in Python. An adjustment is added to
-the rollups of its call's own day. Rollups exist for zone `UTC` and for the zones named in `spend_meta['zones']`
-(a JSON list): a writer reads that row, locked FOR SHARE, in the transaction of every batch; whoever fills a new zone
-from the rows locks it FOR UPDATE, fills, and adds the zone's name to the list.
+the rollups of its call's own day. Rollups exist for zone `UTC` and for the zones named in `spend_meta['rollups']`
+(see `spans.Rolled`): a writer reads that row, locked FOR SHARE, in the transaction of every batch; whoever fills a new
+zone from the rows locks it FOR UPDATE, fills, and adds the zone's name. In the same way days that are over are added
+up into spans of 4, 16 and 64 days (`settle`); the row says up to which day, and who moves an earlier one moves its
+spans too.
 """
 
 from decimal import Decimal
@@ -38,7 +40,9 @@ __all__ = [
     "SpendMeta",
     "SpendModel",
     "SpendNameDaily",
+    "SpendNameSpan",
     "SpendNameTotal",
+    "SpendSpan",
     "Sums",
 ]
 
@@ -304,6 +308,55 @@ class SpendNameTotal(Sums, table=True):
     kind: str = _text()
     name: str = _text()
     slot: int = Field(sa_type=SmallInteger)
+
+
+class SpendNameSpan(Sums, table=True):
+    """What `spend_name_daily` holds, over the days of a span (see `spans`)."""
+
+    __tablename__ = "spend_name_spans"
+    __table_args__ = (
+        PrimaryKeyConstraint("kind", "zone", "span", "name"),
+        {"sqlite_with_rowid": False},
+    )
+
+    kind: str = _text()
+    zone: str = _text()
+    span: str = _text()
+    name: str = _text()
+
+
+class SpendSpan(Sums, table=True):
+    """What `spend_daily` holds, over the days of a span."""
+
+    __tablename__ = "spend_spans"
+    __table_args__ = (
+        PrimaryKeyConstraint(
+            "zone",
+            "span",
+            "api_key",
+            "model",
+            "team_id",
+            "user_id",
+            "organization_id",
+            "model_group",
+            "provider",
+            "endpoint",
+        ),
+        Index("spend_spans_user", "user_id", "zone", "span"),
+        Index("spend_spans_team", "team_id", "zone", "span"),
+        Index("spend_spans_organization", "organization_id", "zone", "span"),
+    )
+
+    zone: str = _text()
+    span: str = _text()
+    api_key: str = _text()
+    model: str = _text()
+    team_id: str = _text()
+    user_id: str = _text()
+    organization_id: str = _text()
+    model_group: str = _text()
+    provider: str = _text()
+    endpoint: str = _text()
 
 
 class SpendAdjustment(SpendModel, table=True):

@@ -17,6 +17,7 @@ from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.report_values import LogFilter
 from spend_middleware.store.reprice import Pricer, Repricing, reprice
 from spend_middleware.store.retention import Retained, retain
+from spend_middleware.store.settle import settle
 from spend_middleware.store.verify import Verification, verify
 from spend_middleware.store.zone_fill import fill_zone
 
@@ -95,6 +96,11 @@ class Upkeep:
     def fill_zone(self, name: str) -> int:
         """Give a time zone rollups."""
         return fill_zone(self._store.ledger, name)
+
+    def settle(self, *, steps: int) -> int:
+        """Add up days that are over, in so many steps at most, and return how many were due."""
+        left = iter(range(steps))
+        return settle(self._store.ledger, go_on=lambda: next(left, None) is not None)
 
     def retain(self, days: int | None = None) -> Retained | None:
         """Delete rows older than so many days, `settings.retention_days` when None; None when all rows are kept."""

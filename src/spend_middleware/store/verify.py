@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
 
 from sqlalchemy import Connection, delete, select
 
@@ -26,15 +25,12 @@ from spend_middleware.store.report_sources import (
 from spend_middleware.store.report_values import Sums
 from spend_middleware.store.row_tags import tag_columns, tags_in
 from spend_middleware.store.rows import STORED
+from spend_middleware.store.verify_spans import check_spans
 from spend_middleware.store.zones import day_end, day_start, days_with_calls, rolled_zones, rows_since
 
 _SHOWN = 1_000
 _NO_SUMS = Sums()
 _DAY_TABLES = (CUSTOMERS, DAILY, NAMES)
-
-Where = Literal[
-    "spend_customer_daily", "spend_daily", "spend_name_daily", "spend_name_totals", "spend_log_tags"
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ class Verification:
 
 
 def verify(ledger: Ledger, reader: Reader, *, repair: bool = False) -> Verification:
-    """Compare the rollups of every zone and day, the sums over all time, and the tags with the rows.
+    """Compare the rollups of every zone and day, the sums over spans and all time, and the tags with the rows.
 
     Each day is compared in one snapshot of its own. Repairing first compares again with all writers kept out.
     """
@@ -103,6 +99,8 @@ def verify(ledger: Ledger, reader: Reader, *, repair: bool = False) -> Verificat
     for zone in zones:
         for day in days[zone]:
             _check_day(ledger, reader, found, (zone, day), kept, repair=repair)
+        for table, key, old, new in check_spans(ledger, reader, zone, repair=repair):
+            found.note(table, (zone, *key), old, new)
     _check_totals(ledger, reader, found, repair=repair)
     found.repaired = repair and found.count > 0
     return found

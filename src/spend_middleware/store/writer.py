@@ -28,8 +28,8 @@ LONGEST_PAUSE = 5.0
 LOOK_SECONDS = 2.0
 """How often the writer looks for what dead processes left."""
 
-CHORE_SECONDS = 600.0
-"""How often the writer does what is rarely due, such as deleting old rows."""
+FIRST_CHORES_SECONDS = 10.0
+"""How long after its start the writer first does what is rarely due, such as deleting old rows."""
 
 WHEN_BEHIND = 2
 """How many times the batch size a transaction may hold when so many rows wait: each rollup row then moves once for more."""
@@ -53,7 +53,7 @@ class Writer:
         batch_size: Rows a transaction, at most.
         batch_seconds: How long a row waits for others, at most.
         sync_seconds: How often the journal is forced to disk; None never.
-        chores: What is to be done now and then, while no rows wait.
+        chores: What is to be done now and then, while no rows wait; says in how many seconds again.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Writer:
         batch_size: int = 500,
         batch_seconds: float = 0.2,
         sync_seconds: float | None = None,
-        chores: Callable[[], object] | None = None,
+        chores: Callable[[], float] | None = None,
     ) -> None:
         self._journal = journal
         self._make_ledger = make_ledger
@@ -201,7 +201,7 @@ class Writer:
 
     def _work(self, pid: int) -> None:
         looked_at = synced_at = 0.0
-        chores_at = time.monotonic()
+        chores_at = time.monotonic() + FIRST_CHORES_SECONDS
         self._wake.set()
         while not self._stop.is_set() and os.getpid() == pid:
             now = time.monotonic()
@@ -213,9 +213,8 @@ class Writer:
                     synced_at = now
                     self._journal.force()
                 self._drain()
-                if self._chores is not None and now - chores_at >= CHORE_SECONDS:
-                    chores_at = now
-                    self._chores()
+                if self._chores is not None and now >= chores_at:
+                    chores_at = time.monotonic() + self._chores()
             except Stopped:
                 return
             except Exception as error:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select
 
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
 from spend_middleware.store.report_expected import expected_of, moves_for, stored_of
 from spend_middleware.store.report_query import Moments
-from spend_middleware.store.report_sources import CUSTOMERS, DAILY, META, NAMES
+from spend_middleware.store.report_sources import CUSTOMERS, DAILY, NAME_SPANS, NAMES, SPANS
+from spend_middleware.store.settle import settle_zone, write_rolled
+from spend_middleware.store.spans import Rolled
 from spend_middleware.store.zones import (
     day_end,
     day_of,
     day_start,
     days_with_calls,
+    rolled,
     rolled_zones,
     rows_since,
     zone_of,
@@ -43,8 +45,8 @@ def fill_zone(ledger: Ledger, name: str) -> int:
     ledger.prepare()
     tables = tables_for(ledger.database.address)
     with alone(ledger) as connection:
-        zones = rolled_zones(connection)
-        if zone in zones:
+        before = rolled(connection)
+        if zone in (UTC_ZONE, *before.zones):
             return 0
         _empty(connection, zone)
         kept = rows_since(connection)
@@ -56,7 +58,8 @@ def fill_zone(ledger: Ledger, name: str) -> int:
             moves = moves_for(zone, day, expected_of(connection, moments))
             tables.move(connection, moves)
             filled += bool(moves)
-        _write_zones(connection, sorted({*zones, zone} - {UTC_ZONE}))
+        settle_zone(connection, zone, before.settled)
+        write_rolled(connection, Rolled(sorted([*before.zones, zone]), before.settled))
     return filled
 
 
@@ -73,15 +76,16 @@ def fill_missing_zones(ledger: Ledger, names: Iterable[str]) -> None:
 def drop_zone(ledger: Ledger, name: str) -> None:
     """Take a zone's rollups away; its days are added up from single calls from then on."""
     with alone(ledger) as connection:
-        zones = rolled_zones(connection)
-        if name == UTC_ZONE or name not in zones:
+        before = rolled(connection)
+        if name not in before.zones:
             return
         _empty(connection, name)
-        _write_zones(connection, sorted(zones - {UTC_ZONE, name}))
+        kept = [zone for zone in before.zones if zone != name]
+        write_rolled(connection, Rolled(kept, before.settled))
 
 
 def _empty(connection: Connection, zone: str) -> None:
-    for table in (CUSTOMERS, DAILY, NAMES):
+    for table in (CUSTOMERS, DAILY, NAMES, SPANS, NAME_SPANS):
         connection.execute(delete(table).where(table.c.zone == zone))
 
 
@@ -102,10 +106,3 @@ def _days_of_rows(connection: Connection, zone: str, kept: int | None) -> list[t
         start = day_start(day, zone) if kept is None else max(day_start(day, zone), kept)
         found.append((day, Moments(start, day_end(day, zone))))
     return found
-
-
-def _write_zones(connection: Connection, zones: list[str]) -> None:
-    value = json.dumps(zones)
-    changed = connection.execute(update(META).where(META.c.name == "zones").values(value=value))
-    if changed.rowcount == 0:
-        connection.execute(insert(META).values(name="zones", value=value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, func, select
 
 from spend_middleware.errors import ConfigurationError
+from spend_middleware.store.spans import Rolled
 from spend_middleware.store.tables import UTC_ZONE, SpendModel
 
 _META = SpendModel.metadata.tables["spend_meta"]
@@ -90,17 +90,28 @@ def moment_of(at: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """The first and the last day of a zone that has calls, and the first day that is not settled (see `spans`)."""
+
+    first: date
+    last: date
+    settled: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """A period whose zone is known: whole days, and whether rollups have them.
 
     Args:
         rolled: The rollups have the days of this zone.
+        known: What the rollups have, of this zone's days or UTC's.
     """
 
     zone: str
     rolled: bool
     start: date | None = None
     end: date | None = None
+    known: Known | None = None
 
     @property
     def since(self) -> int | None:
@@ -134,7 +145,11 @@ def rows_since(connection: Connection) -> int | None:
     return int(stored) if stored else None
 
 
+def rolled(connection: Connection) -> Rolled:
+    """Return which zones besides UTC the rollups are cut for, and which days are settled."""
+    return Rolled.read(connection.scalar(select(_META.c.value).where(_META.c.name == "rollups")))
+
+
 def rolled_zones(connection: Connection) -> frozenset[str]:
     """Return the zones that the rollups are cut for."""
-    stored = connection.scalar(select(_META.c.value).where(_META.c.name == "zones"))
-    return frozenset([UTC_ZONE, *(json.loads(stored) if stored else ())])
+    return frozenset([UTC_ZONE, *rolled(connection).zones])

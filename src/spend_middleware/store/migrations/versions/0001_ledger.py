@@ -25,6 +25,7 @@ SUMS = (
     "estimated",
     "duration",
 )
+WIDE = ("api_key", "model", "team_id", "user_id", "organization_id", "model_group", "provider", "endpoint")
 
 
 # Compared byte by byte: quick in an index, and the same order on every database.
@@ -64,6 +65,7 @@ def upgrade(op: Operations) -> None:
     _wide(op, schema)
     _customers(op, schema)
     _narrow(op, schema)
+    _spans(op, schema)
     _adjustments(op, schema)
     meta = op.create_table(
         "spend_meta",
@@ -72,7 +74,7 @@ def upgrade(op: Operations) -> None:
         schema=schema,
         sqlite_with_rowid=False,
     )
-    op.bulk_insert(meta, [{"name": "zones", "value": "[]"}])
+    op.bulk_insert(meta, [{"name": "rollups", "value": "{}"}])
 
 
 def _rows(op: Operations, schema: str | None) -> None:
@@ -138,13 +140,12 @@ def _tags(op: Operations, schema: str | None) -> None:
 
 # Keys stand before values: SQLite's integrity_check takes other tables WITHOUT ROWID for damaged (seen in 3.40).
 def _wide(op: Operations, schema: str | None) -> None:
-    key = ("api_key", "model", "team_id", "user_id", "organization_id", "model_group", "provider", "endpoint")
     op.create_table(
         "spend_daily",
-        *names("zone", "day", *key),
+        *names("zone", "day", *WIDE),
         small("slot"),
         *counts(*SUMS),
-        sa.PrimaryKeyConstraint("zone", "day", *key, "slot"),
+        sa.PrimaryKeyConstraint("zone", "day", *WIDE, "slot"),
         schema=schema,
         postgresql_with={"fillfactor": 70},  # room for the next version of a sum, so that no index changes
     )
@@ -198,6 +199,28 @@ def _narrow(op: Operations, schema: str | None) -> None:
         postgresql_with={"fillfactor": 50},
         sqlite_with_rowid=False,
     )
+
+
+# The sums of several days, written when these are over: filled once, hardly ever changed.
+def _spans(op: Operations, schema: str | None) -> None:
+    key = ("kind", "zone", "span", "name")
+    op.create_table(
+        "spend_name_spans",
+        *names(*key),
+        *counts(*SUMS),
+        sa.PrimaryKeyConstraint(*key),
+        schema=schema,
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "spend_spans",
+        *names("zone", "span", *WIDE),
+        *counts(*SUMS),
+        sa.PrimaryKeyConstraint("zone", "span", *WIDE),
+        schema=schema,
+    )
+    for index, column in (("user", "user_id"), ("team", "team_id"), ("organization", "organization_id")):
+        op.create_index(f"spend_spans_{index}", "spend_spans", [column, "zone", "span"], schema=schema)
 
 
 def _adjustments(op: Operations, schema: str | None) -> None:

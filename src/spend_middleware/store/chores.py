@@ -1,0 +1,50 @@
+"""What a ledger needs now and then, done by the writer's thread while no rows wait."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spend_middleware.store.upkeep import Upkeep
+
+logger = logging.getLogger("spend_middleware.store")
+
+RETAIN_SECONDS = 600.0
+"""How often old rows are deleted."""
+
+SETTLE_SECONDS = 60.0
+"""How often somebody looks whether days are over."""
+
+PAUSE_SECONDS = 1.0
+"""Between two steps of settling, so that rows and other processes come first."""
+
+
+class Chores:
+    """Deletes what retention takes away, and settles days that are over, a step at a time.
+
+    Args:
+        retains: Whether rows are ever deleted.
+    """
+
+    def __init__(self, *, retains: bool) -> None:
+        self._retains = retains
+        self._retained_at = time.monotonic()
+        self._warned = False
+
+    def __call__(self, upkeep: Upkeep) -> float:
+        """Do what is due, and return in how many seconds to come again."""
+        if self._retains and time.monotonic() - self._retained_at >= RETAIN_SECONDS:
+            self._retained_at = time.monotonic()
+            upkeep.retain()
+        from spend_middleware.store.ledger import said
+
+        try:
+            return PAUSE_SECONDS if upkeep.settle(steps=1) else SETTLE_SECONDS
+        except Exception as error:
+            # Reports add days up themselves meanwhile: slower, and as exact.
+            if not self._warned:
+                logger.warning("Days that are over were not added up ahead of reports: %s", said(error))
+            self._warned = True
+            return SETTLE_SECONDS
