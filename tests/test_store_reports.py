@@ -13,6 +13,7 @@ from ledger_calls import Books, Row, calls, grouped, micros, total_of
 from ledger_rows import row
 from spend_middleware.call import from_pico
 from spend_middleware.errors import ConfigurationError, StoreError
+from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
 from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.report_values import (
     ALL_TIME,
@@ -24,6 +25,9 @@ from spend_middleware.store.report_values import (
     Scope,
     Sums,
 )
+from spend_middleware.store.retention import retain
+from spend_middleware.store.settle import settle
+from spend_middleware.store.verify import verify
 
 ROWS = calls(300)
 START, END = date(2026, 3, 24), date(2026, 4, 6)
@@ -209,6 +213,40 @@ def test_unpriced_calls_are_named_by_model_and_reason(books: Books) -> None:
     assert (second.model, second.reason) == ("old", "no usage")
     assert [m.model for m in books.reports.unpriced(EVERYTHING, Period(start=date(2026, 5, 3)))] == ["new"]
     assert books.reports.unpriced(EVERYTHING, where=Filter(model=("free",))) == []
+
+
+def test_unpriced_calls_are_the_same_from_rollups_and_from_rows(new_books: Callable[..., Books]) -> None:
+    books = new_books(zones=("Asia/Kolkata",))
+    rows = [
+        {**one, "unpriced_reason": dice}
+        for one, dice in zip(calls(200, seed=5), itertools.cycle((None, "", "why", "é")))
+    ]
+    books.write(rows)
+    missing = [one for one in rows if one["spend"] is None]
+    mended = missing[::3]
+    for one in mended:
+        adjust(books.ledger, [Entry(log_id=one["id"], amount=from_pico(5), kind=AdjustmentKind.REPRICE)])
+    adjust(books.ledger, [Entry(log_id=missing[1]["id"], amount=from_pico(-5), kind=AdjustmentKind.REFUND)])
+    everybody = Filter(api_key=tuple(f"key{number}" for number in range(6)))  # read from rows
+    for settled, zone in itertools.product((False, True), ("UTC", "Asia/Kolkata", "Asia/Tokyo")):
+        if settled:
+            settle(books.ledger, today=date(2026, 6, 1))
+        for start, end in ((None, None), (START, END), (None, START)):
+            period = Period(start=start, end=end, zone=zone)
+            found = books.reports.unpriced(EVERYTHING, period)
+            assert found == books.reports.unpriced(EVERYTHING, period, everybody)
+            own = [one for one in missing if one not in mended]
+            assert (
+                sum(model.requests for model in found)
+                == total_of(own, zone=zone, start=start, end=end).requests
+            )
+    assert found
+    assert verify(books.ledger, books.reader).count == 0
+    retain(books.ledger, 10, now=micros("2026-04-10") / 1e6, pause=0)
+    kept = [one for one in missing if one not in mended and one["start_time"] >= micros("2026-03-31")]
+    for zone in ("UTC", "Asia/Kolkata"):
+        found = books.reports.unpriced(EVERYTHING, Period(zone=zone))
+        assert sum(model.requests for model in found) == len(kept)
 
 
 def test_an_empty_ledger_and_a_reversed_period_answer_with_nothing(books: Books) -> None:

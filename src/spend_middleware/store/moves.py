@@ -19,14 +19,18 @@ from spend_middleware.store.rollups import (
     WIDE,
     Amounts,
     Moves,
+    amounts_of,
     amounts_of_all,
+    unpriced_name,
 )
 from spend_middleware.store.row_tags import tags_in
 from spend_middleware.store.spans import settled_spans
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = 60_000_000
-_START = AT["start_time"]
+_START, _SPEND = AT["start_time"], AT["spend"]
+_UNPRICED = SUMS.index("unpriced")
+_why = itemgetter(AT["provider"], AT["model"], AT["unpriced_reason"])
 
 # Calls that agree in all of this differ in no rollup: they are added up once, and every rollup from these sums.
 _ALIKE = (*WIDE, "end_user", "request_tags")
@@ -100,6 +104,7 @@ def moves_of(
             wide = _grouped(map(_wide, alike), alike.values())
             customers = _grouped(map(_customer, alike), alike.values())
             named = _named(wide, customers) | _tagged(map(_tags, alike), alike.values())
+            named |= _unpriced(calls, None if amounts is None else own)
             when: dict[str, str | int] = {"zone": zone, "day": day, "slot": slot}
             _put(moves, "spend_customer_daily", CUSTOMER, customers, when)
             _put(moves, "spend_daily", WIDE, wide, when)
@@ -190,6 +195,19 @@ def _tagged(stored: Iterable[str | None], sums: Iterable[Amounts]) -> _Sums:
         if not tags:
             names["untagged", ""].append(amounts)
     return {key: _added(parts) for key, parts in names.items()}
+
+
+def _unpriced(calls: Sequence[Values], amounts: Sequence[Amounts] | None) -> _Sums:
+    """Return what is added to the calls without a cost: those that are new, less those that have got their price."""
+    times = [(row, 1) for row in calls if row[_SPEND] is None]
+    if amounts is not None:
+        times = [
+            (row, moved[_UNPRICED]) for row, moved in zip(calls, amounts, strict=True) if moved[_UNPRICED]
+        ]
+    names = [("unpriced", unpriced_name(*_why(row))) for row, _ in times]
+    # A call whose price came later still has none in its row: what it adds has no money in it.
+    sums = [tuple(part * number for part in amounts_of(row)) for row, number in times]
+    return _grouped(names, sums)
 
 
 def _merged(days: Sequence[_Sums]) -> _Sums:

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from spend_middleware.store.report_query import Moments, Question, from_calls
 from spend_middleware.store.report_sources import CUSTOMERS, DAILY, NAMES, stored_sums, sums_of
+from spend_middleware.store.report_unpriced import unpriced_calls
 from spend_middleware.store.report_values import EVERYTHING, By, Sums
-from spend_middleware.store.rollups import CUSTOMER, KINDS, MICRO, ROLLUPS, SUMS, WIDE, Amounts, Moves
+from spend_middleware.store.rollups import (
+    CUSTOMER,
+    KINDS,
+    MICRO,
+    ROLLUPS,
+    SUMS,
+    WIDE,
+    Amounts,
+    Moves,
+    unpriced_name,
+)
 
 Key = tuple[str, ...]
 DayRollups = dict[str, dict[Key, Sums]]
@@ -41,17 +53,25 @@ def expected_of(connection: Connection, moments: Moments) -> DayRollups:
     _add(named, (("tag", *key) for key in tags), tags.values())
     untagged = _added(connection, (), moments, untagged=True)
     _add(named, (("untagged", "") for _ in untagged), untagged.values())
-    return {CUSTOMERS.name: customers, DAILY.name: wide, NAMES.name: named}
+    unpriced = {
+        ("unpriced", unpriced_name(*key)): sums
+        for key, sums in _sums_by(connection, unpriced_calls(moments), 3).items()
+    }
+    return {CUSTOMERS.name: customers, DAILY.name: wide, NAMES.name: named | unpriced}
 
 
 def _added(
     connection: Connection, dimensions: tuple[By, ...], moments: Moments, *, untagged: bool = False
 ) -> dict[Key, Sums]:
     question = Question(dimensions, EVERYTHING, untagged=untagged)
+    return _sums_by(connection, from_calls(question, moments), len(dimensions))
+
+
+def _sums_by(connection: Connection, parts: Iterable[Select[Any]], width: int) -> dict[Key, Sums]:
     found: dict[Key, Sums] = {}
-    for part in from_calls(question, moments):
+    for part in parts:
         for line in connection.execute(part):
-            key = tuple(line[: len(dimensions)])
+            key = tuple(line[:width])
             found[key] = found.get(key, _NO_SUMS) + sums_of(line)
     return {key: sums for key, sums in found.items() if sums != _NO_SUMS}
 

@@ -116,12 +116,15 @@ class Question:
         return [*asked, *visible(self.scope, columns)]
 
 
-def answer(question: Question, window: Window) -> Subquery:
+def answer(question: Question, window: Window, source: Source | None = None) -> Subquery:
     """Return the grouped sums as a subquery, whose columns are the dimensions and then `SUMS`.
 
     In a zone without rollups a grouping by day must be asked day by day (see `days_with_calls`).
+
+    Args:
+        source: The rollup to read; the smallest that answers when None.
     """
-    source = question.source(all_time=window.open)
+    source = source or question.source(all_time=window.open)
     if source is None or (source.daily and not _has_days(question, window)):
         return answer_between(question, Moments(window.since, window.until), window.known)
     if not source.daily:

@@ -219,6 +219,11 @@ def source_for(dimensions: frozenset[By], *, all_time: bool) -> Source | None:
     return next((source for source in candidates if dimensions <= source.columns.keys()), None)
 
 
+def unpriced_source(*, all_time: bool) -> Source:
+    """Return the rollup of the calls whose cost is not known; their names stand in the place of a model."""
+    return _narrow("unpriced", By.MODEL, all_time=all_time)
+
+
 def untagged_source(*, all_time: bool) -> Source:
     """Return the rollup of the calls that have no tag."""
     return _narrow("untagged", None, all_time=all_time)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Subquery, and_, exists, func, literal, select, tuple_
+from sqlalchemy import Connection, Select, Subquery, literal, select, tuple_
 
 from spend_middleware.store.report_query import (
     Moments,
@@ -15,10 +15,9 @@ from spend_middleware.store.report_query import (
     adds_calls,
     answer,
     answer_between,
-    calls_where,
 )
 from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
-from spend_middleware.store.report_sources import ADJUSTMENTS, LOGS, SPEND, spend_order, sums_of
+from spend_middleware.store.report_sources import spend_order, sums_of
 from spend_middleware.store.report_values import (
     By,
     Filter,
@@ -29,7 +28,6 @@ from spend_middleware.store.report_values import (
     Sums,
     TagReport,
     TagSpend,
-    UnpricedModel,
 )
 from spend_middleware.store.zones import Window, moment_of
 
@@ -171,33 +169,6 @@ def spend_since(
         lines = answer_between(question, Moments(moment_of(since), None))
         groups = fetch(connection, question, select(lines).where(lines.c.requests > 0))
     return {group.keys[0]: group.sums for group in groups}
-
-
-def unpriced(reader: Reader, scope: Scope, period: Period, where: Filter) -> list[UnpricedModel]:
-    """Return the models whose calls have no cost, most calls first."""
-    named = (LOGS.c.provider, LOGS.c.model, func.coalesce(LOGS.c.unpriced_reason, ""))
-    requests = func.count()
-    mended = exists().where(and_(ADJUSTMENTS.c.log_id == LOGS.c.id, ADJUSTMENTS.c.priced > 0))
-    with reader.reading() as connection:
-        window = reader.window(connection, period)
-        if scope.nothing or window.empty:
-            return []
-        times = Moments(window.since, window.until).within(LOGS.c.start_time)
-        statement = (
-            select(
-                *named,
-                requests,
-                func.sum(LOGS.c.prompt_tokens),
-                func.sum(LOGS.c.completion_tokens),
-                func.min(LOGS.c.start_time),
-                func.max(LOGS.c.start_time),
-            )
-            .where(SPEND.is_(None), ~mended, *times, *calls_where(Question((), scope, where)))
-            .group_by(*named)
-            .order_by(requests.desc(), *(exactly(connection, name) for name in named))
-        )
-        lines = connection.execute(statement).all()
-    return [UnpricedModel(*line[:3], *(int(value) for value in line[3:])) for line in lines]
 
 
 def names(reader: Reader, name: By, scope: Scope, period: Period) -> list[str]:

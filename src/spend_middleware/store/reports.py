@@ -12,6 +12,7 @@ from spend_middleware.store import report_days, report_sums, rows
 from spend_middleware.store.report_activity import daily_activity
 from spend_middleware.store.report_query import Question
 from spend_middleware.store.report_reader import Reader
+from spend_middleware.store.report_unpriced import unpriced
 from spend_middleware.store.report_values import (
     ALL_TIME,
     NO_FILTER,
@@ -105,7 +106,7 @@ class Reports:
         self, scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER
     ) -> list[UnpricedModel]:
         """Return the models whose calls have no cost, most calls first."""
-        return report_sums.unpriced(self._reader, scope, period, where)
+        return unpriced(self._reader, Question((), scope, where), period)
 
     # -- LiteLLM's reports
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from operator import itemgetter, le
 from typing import Any
@@ -39,12 +40,14 @@ KINDS: dict[str, str] = {
     "tag": "",
     "team": "team_id",
     "total": "",
+    "unpriced": "",
     "untagged": "",
     "user": "user_id",
 }
 """Kinds of narrow rollups -> the row's column that holds the name.
 
-`total` and `untagged` (rows without a tag) have the one name ''; a row has many tags.
+`total` and `untagged` (rows without a tag) have the one name ''; a row has many tags; `unpriced` holds the calls whose
+cost is not known, under a name made of provider, model and reason (`unpriced_name`).
 """
 
 WIDE = ("api_key", "model", "team_id", "user_id", "organization_id", "model_group", "provider", "endpoint")
@@ -93,6 +96,11 @@ _measured = itemgetter(
         )
     )
 )
+
+
+def unpriced_name(provider: str, model: str, reason: str | None) -> str:
+    """Return the name under which the calls without a cost of one model, for one reason, are added up."""
+    return json.dumps([provider, model, reason or ""], separators=(",", ":"))
 
 
 def amounts_of(values: Values) -> Amounts:

@@ -134,7 +134,11 @@ class SpendLog(SpendModel, table=True):
             _partial(f"spend_logs_{column.removesuffix('_id')}", column, where=f"{column} IS NOT NULL")
             for column in ("request_id", "session_id", "trace_id")
         ),
-        _partial("spend_logs_unpriced", "start_time", where="spend IS NULL"),
+        _partial(
+            "spend_logs_unpriced",
+            *("provider", "model", "unpriced_reason", "start_time"),
+            where="spend IS NULL",
+        ),
     )
 
     id: str = _text(primary_key=True)

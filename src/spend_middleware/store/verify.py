@@ -154,7 +154,7 @@ def _check_among_each_other(found: Verification, place: tuple[str, date], stored
     for (kind, _), sums in stored[NAMES.name].items():
         kinds[kind] = kinds.get(kind, _NO_SUMS) + sums
     total = kinds.pop("total", _NO_SUMS)
-    for overlapping in ("tag", "untagged"):
+    for overlapping in ("tag", "unpriced", "untagged"):
         kinds.pop(overlapping, None)
     for name in (CUSTOMERS.name, DAILY.name):
         kinds[name] = sum(stored[name].values(), _NO_SUMS)

@@ -112,7 +112,8 @@ def _rows(op: Operations, schema: str | None) -> None:
         _partial_index(op, schema, index, [column, "start_time"], f"{column} <> ''")
     for index in ("request", "session", "trace"):
         _partial_index(op, schema, index, [f"{index}_id"], f"{index}_id IS NOT NULL")
-    _partial_index(op, schema, "unpriced", ["start_time"], "spend IS NULL")
+    why = ["provider", "model", "unpriced_reason"]
+    _partial_index(op, schema, "unpriced", [*why, "start_time"], "spend IS NULL")
 
 
 def _partial_index(op: Operations, schema: str | None, name: str, columns: list[str], where: str) -> None:
