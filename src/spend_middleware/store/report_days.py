@@ -42,9 +42,10 @@ def daily_groups(
 ) -> Iterator[DayGroup]:
     """Yield each day's groups with their details by model and key."""
     width = 1 + len(by)
-    question = Question((By.DAY, *by, By.MODEL, By.KEY), scope, where)
+    # The key before the model, as rollups are sorted: a day's customers are then read without sorting them.
+    question = Question((By.DAY, *by, By.KEY, By.MODEL), scope, where)
     for keys, lines in groupby(stream(reader, question, period), lambda line: line.keys[:width]):
-        details = [Detail(line.keys[width], line.keys[width + 1], line.sums) for line in lines]
+        details = [Detail(line.keys[width + 1], line.keys[width], line.sums) for line in lines]
         whole = sum((detail.sums for detail in details), Sums())
         yield DayGroup(keys[0], keys[1:], whole, tuple(sorted(details, key=most_spend_first)))
 
@@ -99,8 +100,10 @@ def by_key(reader: Reader, scope: Scope, period: Period, where: Filter) -> Itera
     with reader.reading() as connection:
         window = reader.window(connection, period)
         keys = [] if window.empty else list(by_window(connection, Question((By.KEY,), scope, where), window))
-    for first in range(0, len(keys), _KEYS_AT_ONCE):
-        chunk = keys[first : first + _KEYS_AT_ONCE]
+    # A customer's calls stand together, whatever their keys: they are read once.
+    at_once = len(keys) if where.end_user else _KEYS_AT_ONCE
+    for first in range(0, len(keys), max(at_once, 1)):
+        chunk = keys[first : first + at_once]
         models = _models_of(reader, chunk, scope, window, where)
         for line in chunk:
             details = models.get(line.keys[0], [])
@@ -112,7 +115,7 @@ def by_key(reader: Reader, scope: Scope, period: Period, where: Filter) -> Itera
 def _models_of(
     reader: Reader, chunk: list[Group], scope: Scope, window: Window, where: Filter
 ) -> dict[str, list[Detail]]:
-    asked = replace(where, api_key=tuple(line.keys[0] for line in chunk))
+    asked = where if where.end_user else replace(where, api_key=tuple(line.keys[0] for line in chunk))
     models: dict[str, list[Detail]] = {}
     with reader.reading() as connection:
         for line in by_window(connection, Question((By.KEY, By.MODEL), scope, asked), window):

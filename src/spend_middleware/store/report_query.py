@@ -80,12 +80,14 @@ class Question:
 
     Args:
         untagged: Only calls without a tag.
+        beginning: A dimension and where its values begin: those that sort before are left out.
     """
 
     dimensions: tuple[By, ...]
     scope: Scope
     where: Filter = NO_FILTER
     untagged: bool = False
+    beginning: tuple[By, str] | None = None
 
     def needs(self) -> frozenset[By]:
         """Return every dimension that a source must know to answer."""
@@ -113,6 +115,8 @@ class Question:
     def conditions(self, columns: Mapping[By, ColumnElement[Any]]) -> list[ColumnElement[bool]]:
         """Return what must hold in a source with these columns."""
         asked = [one_of(columns[by], values) for by, values in self.where.parts() if by in columns]
+        if self.beginning is not None:
+            asked.append(columns[self.beginning[0]] >= self.beginning[1])
         return [*asked, *visible(self.scope, columns)]
 
 

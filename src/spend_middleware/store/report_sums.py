@@ -31,7 +31,7 @@ from spend_middleware.store.report_values import (
 )
 from spend_middleware.store.zones import Window, moment_of
 
-_CHUNK = 5_000
+_CHUNK = 10_000
 """Lines that a stream fetches at a time."""
 
 
@@ -130,6 +130,8 @@ def stream(reader: Reader, question: Question, period: Period) -> Iterator[Group
 def _chunks(reader: Reader, question: Question, window: Window) -> Iterator[Group]:
     after: tuple[str, ...] | None = None
     while True:
+        if after is not None:
+            question = replace(question, beginning=(question.dimensions[0], after[0]))
         with reader.reading() as connection:
             lines = answer(question, window)
             names = [exactly(connection, lines.c[each.value]) for each in question.dimensions]
@@ -173,5 +175,11 @@ def spend_since(
 
 def names(reader: Reader, name: By, scope: Scope, period: Period) -> list[str]:
     """Return the distinct values of a dimension, sorted."""
-    report = by(reader, Question((name,), scope), period, None)
-    return sorted(group.keys[0] for group in report.groups if group.keys[0])
+    question = Question((name,), scope)
+    with reader.reading() as connection:
+        window = reader.window(connection, period)
+        if scope.nothing or window.empty:
+            return []
+        lines = answer(question, window)
+        named = select(lines.c[name.value]).where(lines.c.requests > 0, lines.c[name.value] != "")
+        return sorted(connection.scalars(named))

@@ -20,7 +20,7 @@ from spend_middleware.store.report_values import (
     LogRow,
     Scope,
 )
-from spend_middleware.store.rows_count import count_of, skip_days
+from spend_middleware.store.rows_count import count_of, skip_days, skip_rows
 from spend_middleware.store.rows_filter import ORDERS, Place, conditions
 from spend_middleware.store.zones import rows_since
 
@@ -39,8 +39,8 @@ def page(reader: Reader, scope: Scope, where: LogFilter, place: Place, *, limit:
     with reader.reading() as connection:
         kept = _kept(connection, where)
         total = count_of(connection, scope, kept) if count else -1
-        near, nearer = skip_days(connection, scope, kept, place)
-        rows = _read(connection, scope, near, nearer, limit + 1)
+        near = skip_rows(connection, scope, *skip_days(connection, scope, kept, place))
+        rows = [] if total == 0 else _read(connection, scope, *near, limit + 1)
     last = rows[limit - 1].columns if len(rows) > limit else None
     following = None if last is None else Cursor(last["start_time"], last["id"])
     return LogPage(tuple(rows[:limit]), total, following)
