@@ -10,11 +10,12 @@ from itertools import islice, product
 import pytest
 from sqlalchemy import text
 
-from ledger_calls import Books, calls, grouped, total_of
+from ledger_calls import DAY, Books, calls, grouped, total_of
 from spend_middleware.call import from_pico
 from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
 from spend_middleware.store.chores import PAUSE_SECONDS, SETTLE_SECONDS, Chores
-from spend_middleware.store.report_values import EVERYTHING, By, Filter, Period
+from spend_middleware.store.forget import forget
+from spend_middleware.store.report_values import EVERYTHING, ActivityPage, By, Filter, Period, Scope
 from spend_middleware.store.settle import settle
 from spend_middleware.store.spans import LENGTHS, Span, apart, settled_spans
 from spend_middleware.store.store import Store
@@ -22,19 +23,17 @@ from spend_middleware.store.verify import verify
 from spend_middleware.store.zone_fill import drop_zone, fill_zone
 from spend_middleware.store.zones import rolled
 
-FIRST, DAYS = date(2026, 1, 10), 100
-ROWS = calls(400, first=FIRST.isoformat(), days=DAYS, seed=3)
+FIRST, DAYS = date(2026, 1, 29), 70
+ROWS = calls(240, first=FIRST.isoformat(), days=DAYS, seed=3)
 TODAY = FIRST + timedelta(days=DAYS + 10)
 PERIODS = [
     (FIRST + timedelta(days=start), FIRST + timedelta(days=end))
-    for start, end in ((0, 99), (1, 98), (7, 50), (30, 33), (5, 6), (20, 95), (-50, 60), (90, 300))
+    for start, end in ((1, 68), (7, 50), (30, 33), (5, 6), (-50, 66))
 ]
 GROUPINGS: tuple[list[By], ...] = (
-    [],
     [By.TAG],
-    [By.KEY],
-    [By.KEY, By.MODEL],
     [By.END_USER],
+    [By.KEY, By.MODEL],
     [By.TEAM, By.USER, By.PROVIDER],
 )
 
@@ -79,7 +78,7 @@ def test_no_report_changes_when_days_are_settled(new_books: Callable[..., Books]
     books = new_books(zones=("Asia/Kolkata",), slots=3)
     books.write(ROWS)
     steps = settle(books.ledger, today=TODAY)
-    assert steps >= DAYS // LENGTHS[0]
+    assert steps >= DAYS // LENGTHS[0] + DAYS
     assert settled(books) > max(PERIODS)[0].isoformat()
     for zone in ("UTC", "Asia/Kolkata", "America/Los_Angeles"):
         agrees(books, ROWS, zone)
@@ -122,7 +121,8 @@ def test_calls_far_apart_are_settled_in_few_steps(books: Books) -> None:
         *calls(5, first="2097-03-01", days=30, seed=7),
     ]
     books.write(rows)
-    assert settle(books.ledger, today=TODAY + timedelta(days=30)) < 45
+    steps = settle(books.ledger, today=TODAY + timedelta(days=30))
+    assert steps < 45 + len({one["start_time"] // DAY for one in rows})
     assert verify(books.ledger, books.reader).count == 0
     for start, end in (
         (None, date(2026, 3, 9)),
@@ -152,7 +152,7 @@ def test_a_zone_named_later_has_spans_and_a_dropped_one_none(new_books: Callable
 def test_writers_and_settling_at_the_same_time_lose_nothing(new_books: Callable[..., Books]) -> None:
     first = new_books()
     first.write(ROWS[:40])
-    parts = [ROWS[40 + at : 400 : 4] for at in range(4)]
+    parts = [ROWS[40 + at :: 4] for at in range(4)]
 
     def write(part: list[dict[str, object]]) -> None:
         books = new_books()
@@ -163,7 +163,7 @@ def test_writers_and_settling_at_the_same_time_lose_nothing(new_books: Callable[
     threads = [threading.Thread(target=write, args=(part,)) for part in parts]
     for thread in threads:
         thread.start()
-    for day in range(10, DAYS + 10, 5):
+    for day in range(10, DAYS + 10, 10):
         settle(first.ledger, today=FIRST + timedelta(days=day))
     for thread in threads:
         thread.join()
@@ -185,14 +185,65 @@ def test_a_filter_reads_the_spans_of_its_names_alone(books: Books) -> None:
         assert books.reports.total(EVERYTHING, period, where) == expected
 
 
+def test_pages_of_daily_activity_are_the_same_however_their_lines_were_counted(
+    new_books: Callable[..., Books],
+) -> None:
+    books = new_books(zones=("Asia/Kolkata",), slots=4)
+    rows = calls(80, first=FIRST.isoformat(), days=12, seed=3)
+    books.write(rows)
+    for one in rows[:40]:  # sums in another slot, without a call
+        adjust(books.ledger, [Entry(log_id=one["id"], amount=from_pico(1), kind=AdjustmentKind.REFUND)])
+    questions = [
+        (entity, Filter(**filters), scope, zone, page)
+        for entity, filters, scope in (
+            (By.USER, {}, EVERYTHING),
+            (By.USER, {"user_id": ("user1", "")}, EVERYTHING),
+            (By.USER, {"model": ("claude",)}, EVERYTHING),
+            (By.USER, {}, Scope(users=frozenset(["user0", "user2"]))),
+            (By.TEAM, {}, EVERYTHING),
+            (By.TEAM, {}, Scope(users=frozenset(["user1"]))),
+            (By.ORGANIZATION, {"organization_id": ("acme",)}, EVERYTHING),
+            (By.END_USER, {}, EVERYTHING),
+            (By.TAG, {}, EVERYTHING),
+        )
+        for zone in ("UTC", "Asia/Kolkata")
+        for page in (1, 9)
+    ]
+
+    def pages() -> list[ActivityPage]:
+        return [
+            books.reports.daily_activity(
+                entity, scope, Period(start=FIRST, end=TODAY, zone=zone), where, page=page, page_size=7
+            )
+            for entity, where, scope, zone, page in questions
+        ]
+
+    before = pages()
+    settle(books.ledger, today=TODAY)
+    assert pages() == before
+    books.write(calls(40, first=FIRST.isoformat(), days=12, seed=44))  # some days have other lines now
+    forget(books.ledger, "ana")
+    now = pages()
+    assert now != before
+    settle(books.ledger, today=TODAY)
+    assert pages() == now
+    spoiled = (
+        "UPDATE spend_daily SET model_group = 'another' WHERE api_key = 'key1' AND model_group = 'small'"
+    )
+    with books.database.writing.begin() as connection:
+        connection.execute(text(spoiled))
+    assert verify(books.ledger, books.reader, repair=True).repaired
+    assert pages() == now
+
+
 def test_the_writers_thread_settles_a_step_at_a_time(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     for one in calls(30, first="2026-01-01", days=30):
         store.append(one)
     assert store.flush(10) == 0
     chores = Chores(retains=False)
-    pauses = [chores(store.upkeep) for _ in range(12)]
+    pauses = [chores(store.upkeep) for _ in range(50)]
     assert pauses == sorted(pauses)
-    assert (pauses[0], pauses[-1]) == (PAUSE_SECONDS, SETTLE_SECONDS)
+    assert set(pauses) == {PAUSE_SECONDS, SETTLE_SECONDS}
     assert store.upkeep.verify().count == 0
     with store.write_engine.begin() as connection:
         connection.execute(text("DROP TABLE spend_meta"))

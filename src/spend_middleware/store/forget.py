@@ -14,7 +14,16 @@ from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import Ledger, tables_for
 from spend_middleware.store.records import storable
-from spend_middleware.store.report_sources import CUSTOMERS, LOGS, NAME_SPANS, NAMES, TAGS, TOTALS, one_of
+from spend_middleware.store.report_sources import (
+    CUSTOMERS,
+    DAY_LINES,
+    LOGS,
+    NAME_SPANS,
+    NAMES,
+    TAGS,
+    TOTALS,
+    one_of,
+)
 from spend_middleware.store.rollups import MOVED, SUMS
 
 _AT_ONCE = 500
@@ -87,6 +96,7 @@ def forget(ledger: Ledger, end_user: str, *, journal: Callable[[str], int] = lam
         while erased := _erase_rows(connection, name):
             rows += erased
         merged = _merge_names(ledger, connection, name)
+        connection.execute(delete(DAY_LINES))  # days have fewer names now: whoever settles counts again
         tags = _tags_naming(connection, name)
         for tag in tags:
             merged += _rename_tag(connection, tag, f"erased:{secrets.token_hex(8)}")

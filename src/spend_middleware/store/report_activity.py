@@ -8,6 +8,7 @@ from datetime import date
 
 from sqlalchemy import Connection, func, select
 
+from spend_middleware.store.day_lines import FINE, PARTS, lines_by_day, lines_by_name
 from spend_middleware.store.report_query import Question, adds_calls, answer
 from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
 from spend_middleware.store.report_sums import fetch, total_of
@@ -19,10 +20,10 @@ from spend_middleware.store.report_values import (
     Group,
     Period,
     Sums,
+    added,
 )
 from spend_middleware.store.zones import Window
 
-_PARTS = (By.KEY, By.MODEL, By.MODEL_GROUP, By.PROVIDER, By.ENDPOINT)
 _FEW_CALLS = 50_000
 """Up to so many calls are added up one by one for a fine answer about tags and customers."""
 
@@ -66,13 +67,13 @@ def daily_activity(
         if question.scope.nothing or window.empty:
             return ActivityPage((), Sums(), Sums(), page, 0, 0, False, window.zone)
         whole = _total(connection, entity, question, window)
-        fine = replace(question, dimensions=(entity, *_PARTS))
+        fine = replace(question, dimensions=(entity, *PARTS))
         lines = _lines(connection, entity, fine, window, calls=whole.requests, size=size)
         days = [
             _day(connection, entity, lines, replace(window, start=day, end=day), (offset, count))
             for day, offset, count in lines.on_page(page, size)
         ]
-        on_page = sum((day.sums for day in days), Sums())
+        on_page = added(day.sums for day in days)
         by_call = adds_calls(replace(lines.question, dimensions=(By.DAY, *lines.question.dimensions)), window)
     pages = -(-lines.total // size)
     return ActivityPage(tuple(days), on_page, whole, page, pages, lines.total, by_call, window.zone)
@@ -100,13 +101,13 @@ def _lines(
 
 
 def _counted(connection: Connection, question: Question, window: Window) -> _Lines:
+    days = days_with_calls(connection, window)
     if window.rolled and question.source(all_time=False) is not None:
-        lines = answer(replace(question, dimensions=(By.DAY, *question.dimensions)), window)
-        counted = select(lines.c.day, func.count()).where(lines.c.requests > 0).group_by(lines.c.day)
-        found = [(date.fromisoformat(day), count) for day, count in connection.execute(counted)]
+        lines_of = lines_by_day(connection, question, window.zone, days)
+        found = [(date.fromisoformat(day), count) for day, count in lines_of.items()]
         return _Lines(question, tuple(sorted(found, reverse=True)))
     counts = []
-    for day in reversed(days_with_calls(connection, window)):
+    for day in reversed(days):
         lines = answer(question, replace(window, start=day, end=day))
         count = connection.scalar(select(func.count()).select_from(lines).where(lines.c.requests > 0))
         if count:
@@ -117,21 +118,42 @@ def _counted(connection: Connection, question: Question, window: Window) -> _Lin
 def _day(
     connection: Connection, entity: By, lines: _Lines, window: Window, part: tuple[int, int]
 ) -> ActivityDay:
-    groups = _fetch(connection, lines.question, window, *part)
+    groups = _fetch(connection, *_narrowed(connection, entity, lines, window, part))
     entities = groups
     if not lines.fine or entity is By.TAG:
         values = tuple(sorted({group.keys[0] for group in groups}))
         asked = replace(lines.question, where=replace(lines.question.where, **{entity.value: values}))
-        groups = _fetch(connection, replace(asked, dimensions=_PARTS), window)
+        groups = _fetch(connection, replace(asked, dimensions=PARTS), window)
         groups = [Group(("", *group.keys), group.sums) for group in groups]
         if not lines.fine:
             entities = _fetch(connection, replace(asked, dimensions=(entity, By.KEY)), window)
     assert window.start is not None  # noqa: S101 - a day's window is bounded
-    breakdown = {by.value: _parts(groups, column) for column, by in enumerate(_PARTS, start=1)}
+    breakdown = {by.value: _parts(groups, column) for column, by in enumerate(PARTS, start=1)}
     breakdown["api_key"] = {name: ActivityPart(part.sums, {}) for name, part in breakdown["api_key"].items()}
     breakdown["entities"] = _parts(entities, 0)
-    whole = sum((group.sums for group in groups), Sums())
+    whole = added(group.sums for group in groups)
     return ActivityDay(window.start.isoformat(), whole, breakdown)
+
+
+def _narrowed(
+    connection: Connection, entity: By, lines: _Lines, window: Window, part: tuple[int, int]
+) -> tuple[Question, Window, int, int]:
+    """Return what to ask for a part of a day's lines: only the names that it holds, and where it begins among theirs."""
+    day, question, (offset, count) = window.start, lines.question, part
+    whole = day is None or dict(lines.counts)[day] == count
+    if day is None or whole or not lines.fine or entity not in FINE or not window.rolled:
+        return question, window, offset, count
+    position, before, names = 0, 0, []
+    for name, number in lines_by_name(connection, question, window.zone, day):
+        if position + number <= offset:
+            before += number
+        elif position < offset + count:
+            names.append(name)
+        position += number
+    if not names:
+        return question, window, offset, count
+    where = replace(question.where, **{entity.value: tuple(names)})
+    return replace(question, where=where), window, offset - before, count
 
 
 def _fetch(

@@ -21,6 +21,7 @@ from spend_middleware.store.report_values import (
     Period,
     Scope,
     Sums,
+    added,
 )
 from spend_middleware.store.zones import Window
 
@@ -46,7 +47,7 @@ def daily_groups(
     question = Question((By.DAY, *by, By.KEY, By.MODEL), scope, where)
     for keys, lines in groupby(stream(reader, question, period), lambda line: line.keys[:width]):
         details = [Detail(line.keys[width + 1], line.keys[width], line.sums) for line in lines]
-        whole = sum((detail.sums for detail in details), Sums())
+        whole = added(detail.sums for detail in details)
         yield DayGroup(keys[0], keys[1:], whole, tuple(sorted(details, key=most_spend_first)))
 
 
@@ -108,7 +109,7 @@ def by_key(reader: Reader, scope: Scope, period: Period, where: Filter) -> Itera
         for line in chunk:
             details = models.get(line.keys[0], [])
             # Between the two statements calls may have come in: a key's sums are always those of its models.
-            whole = sum((detail.sums for detail in details), Sums())
+            whole = added(detail.sums for detail in details)
             yield KeySpend(line.keys[0], whole, tuple(sorted(details, key=most_spend_first)))
 
 

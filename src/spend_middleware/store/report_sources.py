@@ -46,6 +46,7 @@ NAMES: Table = _TABLES["spend_name_daily"]
 TOTALS: Table = _TABLES["spend_name_totals"]
 SPANS: Table = _TABLES["spend_spans"]
 NAME_SPANS: Table = _TABLES["spend_name_spans"]
+DAY_LINES: Table = _TABLES["spend_day_lines"]
 ADJUSTMENTS: Table = _TABLES["spend_adjustments"]
 META: Table = _TABLES["spend_meta"]
 

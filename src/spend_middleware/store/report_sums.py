@@ -28,8 +28,12 @@ from spend_middleware.store.report_values import (
     Sums,
     TagReport,
     TagSpend,
+    added,
 )
 from spend_middleware.store.zones import Window, moment_of
+
+_FEW = 500
+"""Groups whose sums are quicker added up here than with another statement."""
 
 _CHUNK = 10_000
 """Lines that a stream fetches at a time."""
@@ -55,7 +59,8 @@ def by(reader: Reader, question: Question, period: Period, limit: int | None) ->
         if question.scope.nothing or window.empty:
             return Report((), Sums(), False, window.zone)
         groups = tuple(by_window(connection, question, window, limit))
-        whole = total_of(connection, question, window)
+        parts = limit is None and By.TAG not in question.dimensions and len(groups) <= _FEW
+        whole = added(group.sums for group in groups) if parts else total_of(connection, question, window)
         return Report(groups, whole, adds_calls(question, window), window.zone)
 
 
@@ -122,12 +127,13 @@ def stream(reader: Reader, question: Question, period: Period) -> Iterator[Group
         yield from _chunks(reader, question, window)
         return
     for day in days:
-        asked = question.without_day()
-        for group in _chunks(reader, asked, replace(window, start=day, end=day)):
-            yield Group((day.isoformat(), *group.keys), group.sums)
+        one_day = replace(window, start=day, end=day)
+        yield from _chunks(reader, question.without_day(), one_day, (day.isoformat(),))
 
 
-def _chunks(reader: Reader, question: Question, window: Window) -> Iterator[Group]:
+def _chunks(
+    reader: Reader, question: Question, window: Window, prefix: tuple[str, ...] = ()
+) -> Iterator[Group]:
     after: tuple[str, ...] | None = None
     while True:
         if after is not None:
@@ -138,11 +144,11 @@ def _chunks(reader: Reader, question: Question, window: Window) -> Iterator[Grou
             statement = select(lines).where(lines.c.requests > 0).order_by(*names).limit(_CHUNK)
             if after is not None:
                 statement = statement.where(tuple_(*names) > tuple_(*(literal(key) for key in after)))
-            groups = fetch(connection, question, statement)
+            groups = fetch(connection, question, statement, prefix)
         yield from groups
         if len(groups) < _CHUNK or not names:
             return
-        after = groups[-1].keys
+        after = groups[-1].keys[len(prefix) :]
 
 
 def tags(reader: Reader, scope: Scope, period: Period, where: Filter, limit: int | None) -> TagReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -160,6 +160,11 @@ class Sums:
 
 
 _each = attrgetter(*Sums.__dataclass_fields__)
+
+
+def added(parts: Iterable[Sums]) -> Sums:
+    """Return many sums added up, column by column."""
+    return Sums(*map(sum, zip(*map(_each, parts), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

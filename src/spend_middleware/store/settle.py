@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, Table, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Table, func, insert, literal, select, update
 
 from spend_middleware.store.alone import alone
+from spend_middleware.store.day_lines import count_day, uncounted
 from spend_middleware.store.ledger import UTC_ZONE, Ledger
 from spend_middleware.store.report_sources import DAILY, META, NAME_SPANS, NAMES, SPANS, stored_sums
 from spend_middleware.store.rollups import KINDS, SUMS, WIDE
@@ -23,7 +24,7 @@ _FIRST = date.fromordinal(_SHORTEST).isoformat()
 
 
 def settle(ledger: Ledger, *, today: date | None = None, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Add up the days that are over, in steps of a few days, and return how many steps were made.
+    """Add up the days that are over, in steps of a few days, count their lines, and return how many steps were made.
 
     Nothing that a report says changes, and it does not matter whether or when this is done: days that are not settled
     are added up by whoever asks. A call or an adjustment that comes later moves the spans of its day too.
@@ -33,29 +34,43 @@ def settle(ledger: Ledger, *, today: date | None = None, go_on: Callable[[], boo
         go_on: Asked before each step, which keeps writers out for a second at most.
     """
     ledger.prepare()
-    limit = (today or datetime.now(UTC).date()).toordinal() - _OPEN_DAYS + 1
+    now = today or datetime.now(UTC).date()
+    limit = now.toordinal() - _OPEN_DAYS + 1
     steps = 0
     while go_on():
         with ledger.database.engine.connect() as connection:
-            if _next(connection, rolled(connection), limit) is None:
-                break
+            due = _next(connection, rolled(connection), limit)
+            lines = None if due else _next_lines(connection, now)
+        if due is None and lines is None:
+            break
         with alone(ledger) as connection:
-            steps += _step(connection, limit)
+            steps += 1
+            if lines is not None:
+                count_day(connection, *lines)
+            else:
+                _step(connection, limit)
     return steps
 
 
-def _step(connection: Connection, limit: int) -> bool:
+def _next_lines(connection: Connection, today: date) -> tuple[str, str] | None:
+    """Return a zone and a day that is over and whose lines are to be counted."""
+    for zone in (UTC_ZONE, *rolled(connection).zones):
+        for day in uncounted(connection, zone, today):
+            return zone, day
+    return None
+
+
+def _step(connection: Connection, limit: int) -> None:
     before = rolled(connection)
     due = _next(connection, before, limit)
-    if due is None:
-        return False
+    if due is None:  # another process was quicker
+        return
     first, end = due
     for zone in (UTC_ZONE, *before.zones):
         for length in LENGTHS:
             for span in ended(first, end, length):
                 add_up(connection, zone, span)
     write_rolled(connection, Rolled(before.zones, date.fromordinal(end).isoformat()))
-    return True
 
 
 def _next(connection: Connection, before: Rolled, limit: int) -> tuple[int, int] | None:
@@ -86,29 +101,30 @@ def add_up(connection: Connection, zone: str, span: Span) -> None:
     if length != _SHORTEST:
         names, wide, shorter = NAME_SPANS, SPANS, LENGTHS[LENGTHS.index(length) - 1]
         parts = [Span(at, at + shorter).name for at in range(span.first, span.end, shorter)]
-    for kind in KINDS:
-        _copy(connection, names, NAME_SPANS, span, {"kind": kind, "zone": zone}, ("name",), parts)
-    _copy(connection, wide, SPANS, span, {"zone": zone}, WIDE, parts)
+    of_kinds = (names.c.kind.in_(KINDS),)  # what both indexes begin with
+    _copy(connection, (names, NAME_SPANS), zone, span, ("kind", "name"), parts, of_kinds)
+    _copy(connection, (wide, SPANS), zone, span, WIDE, parts)
 
 
 def _copy(
     connection: Connection,
-    source: Table,
-    target: Table,
+    tables: tuple[Table, Table],
+    zone: str,
     span: Span,
-    fixed: Mapping[str, str],
     names: tuple[str, ...],
     parts: list[str],
+    more: tuple[ColumnElement[bool], ...] = (),
 ) -> None:
-    """Write the sums over some days, or over some shorter spans, under a span's name."""
+    """Write the sums of a table over some days, or over some shorter spans, into another under a span's name."""
+    source, target = tables
     when = source.c.day if "day" in source.c else source.c.span
     own = [source.c[name] for name in names]
     grouped = (
-        select(*map(literal, fixed.values()), literal(span.name), *own, *stored_sums(source))
-        .where(*(source.c[name] == value for name, value in fixed.items()), when.in_(parts))
+        select(literal(zone), literal(span.name), *own, *stored_sums(source))
+        .where(*more, source.c.zone == zone, when.in_(parts))
         .group_by(*own)
     )
-    connection.execute(insert(target).from_select([*fixed, "span", *names, *SUMS], grouped))
+    connection.execute(insert(target).from_select(["zone", "span", *names, *SUMS], grouped))
 
 
 def settle_zone(connection: Connection, zone: str, settled: str) -> None:

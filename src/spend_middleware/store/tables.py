@@ -35,6 +35,7 @@ __all__ = [
     "SpendAdjustment",
     "SpendCustomerDaily",
     "SpendDaily",
+    "SpendDayLines",
     "SpendLog",
     "SpendLogTag",
     "SpendMeta",
@@ -361,6 +362,23 @@ class SpendSpan(Sums, table=True):
     model_group: str = _text()
     provider: str = _text()
     endpoint: str = _text()
+
+
+class SpendDayLines(SpendModel, table=True):
+    """How many lines of daily activity the names of a kind have on a day that is over (see `day_lines`)."""
+
+    __tablename__ = "spend_day_lines"
+    __table_args__ = (
+        PrimaryKeyConstraint("kind", "zone", "day", "name"),
+        {"sqlite_with_rowid": False},
+    )
+
+    kind: str = _text()
+    zone: str = _text()
+    day: str = _text()
+    name: str = _text()
+    lines: int = _count()
+    calls: int = _count()  # that the day had when its lines were counted
 
 
 class SpendAdjustment(SpendModel, table=True):

@@ -15,6 +15,7 @@ from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.report_sources import (
     CUSTOMERS,
     DAILY,
+    DAY_LINES,
     LOGS,
     NAMES,
     TAGS,
@@ -186,7 +187,7 @@ def _mend_day(ledger: Ledger, zone: str, day: date, moments: Moments) -> None:
     with alone(ledger) as connection:
         if zone == UTC_ZONE:
             _mend_tags(connection, ledger, moments)
-        for table in _DAY_TABLES:
+        for table in (*_DAY_TABLES, DAY_LINES):
             connection.execute(delete(table).where(table.c.zone == zone, table.c.day == day.isoformat()))
         tables.move(connection, moves_for(zone, day, expected_of(connection, moments)))
 

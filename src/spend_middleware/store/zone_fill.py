@@ -12,7 +12,7 @@ from spend_middleware.store.alone import alone
 from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
 from spend_middleware.store.report_expected import expected_of, moves_for, stored_of
 from spend_middleware.store.report_query import Moments
-from spend_middleware.store.report_sources import CUSTOMERS, DAILY, NAME_SPANS, NAMES, SPANS
+from spend_middleware.store.report_sources import CUSTOMERS, DAILY, DAY_LINES, NAME_SPANS, NAMES, SPANS
 from spend_middleware.store.settle import settle_zone, write_rolled
 from spend_middleware.store.spans import Rolled
 from spend_middleware.store.zones import (
@@ -85,7 +85,7 @@ def drop_zone(ledger: Ledger, name: str) -> None:
 
 
 def _empty(connection: Connection, zone: str) -> None:
-    for table in (CUSTOMERS, DAILY, NAMES, SPANS, NAME_SPANS):
+    for table in (CUSTOMERS, DAILY, NAMES, SPANS, NAME_SPANS, DAY_LINES):
         connection.execute(delete(table).where(table.c.zone == zone))
 
 

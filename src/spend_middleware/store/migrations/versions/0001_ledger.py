@@ -222,6 +222,14 @@ def _spans(op: Operations, schema: str | None) -> None:
     )
     for index, column in (("user", "user_id"), ("team", "team_id"), ("organization", "organization_id")):
         op.create_index(f"spend_spans_{index}", "spend_spans", [column, "zone", "span"], schema=schema)
+    op.create_table(
+        "spend_day_lines",
+        *names("kind", "zone", "day", "name"),
+        *counts("lines", "calls"),
+        sa.PrimaryKeyConstraint("kind", "zone", "day", "name"),
+        schema=schema,
+        sqlite_with_rowid=False,
+    )
 
 
 def _adjustments(op: Operations, schema: str | None) -> None:
