@@ -82,7 +82,14 @@ def _gives_exactly(filled: Books, where: LogFilter, keeps: Callable[[Row], Any])
 
 
 @pytest.mark.parametrize(
-    "where", [LogFilter(), LogFilter(tag=("red",)), LogFilter(user_id=("user1",))], ids=["all", "tag", "user"]
+    "where",
+    [
+        LogFilter(),
+        LogFilter(tag=("red",)),
+        LogFilter(tag=("red", "blue", "red"), model=("claude", "Gemini")),
+        LogFilter(user_id=("user1",)),
+    ],
+    ids=["all", "tag", "tags", "user"],
 )
 @pytest.mark.parametrize("descending", [True, False], ids=["newest-first", "oldest-first"])
 def test_keyset_pages_meet_each_row_once(filled: Books, where: LogFilter, descending: bool) -> None:
@@ -110,7 +117,13 @@ def test_numbered_pages_in_any_order_meet_each_row_once(
 ) -> None:
     monkeypatch.setattr(rows_count, "_NEAR", 5)  # as if every page were a far one
     for descending in (True, False):
-        for where in (LogFilter(), LogFilter(since=MIDNIGHT), LogFilter(until=MIDNIGHT, api_key=("key1",))):
+        for where in (
+            LogFilter(),
+            LogFilter(since=MIDNIGHT),
+            LogFilter(until=MIDNIGHT, api_key=("key1",)),
+            LogFilter(since=MIDNIGHT + 1, tag=("red",)),
+            LogFilter(tag=("red", "blue")),
+        ):
             ask: dict[str, Any] = {"order": order, "descending": descending}
             whole = [
                 one.columns["id"] for one in filled.reports.logs(EVERYTHING, where, limit=1_000, **ask).rows
@@ -121,6 +134,26 @@ def test_numbered_pages_in_any_order_meet_each_row_once(
                 for one in filled.reports.logs(EVERYTHING, where, limit=50, offset=offset, **ask).rows
             ]
             assert pages == whole
+
+
+def test_a_far_page_of_calls_that_began_together_meets_each_once(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows_count, "_NEAR", 5)
+    books.write([row(start_time=MIDNIGHT + number // 20, tags=["t"]) for number in range(100)])
+    for where in (LogFilter(), LogFilter(tag=("t",)), LogFilter(tag=("t", "u"))):
+        for descending in (True, False):
+            ask: dict[str, Any] = {"descending": descending}
+            whole = [
+                one.columns["id"] for one in books.reports.logs(EVERYTHING, where, limit=200, **ask).rows
+            ]
+            pages = [
+                one.columns["id"]
+                for offset in range(0, 120, 7)
+                for one in books.reports.logs(EVERYTHING, where, limit=7, offset=offset, **ask).rows
+            ]
+            assert pages == whole
+            assert len(set(pages)) == 100
 
 
 def test_orders_sort_by_what_they_say(filled: Books) -> None:

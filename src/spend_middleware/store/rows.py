@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, FromClause, literal, select, tuple_, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    literal,
+    select,
+    tuple_,
+    type_coerce,
+    union,
+)
 
 from spend_middleware.store.records import COLUMNS, storable
 from spend_middleware.store.report_query import Moments
@@ -26,6 +37,9 @@ from spend_middleware.store.zones import rows_since
 
 _AT_ONCE = 1_000
 """Rows that a stream reads at a time, and ids in one list of a statement."""
+
+_FEW_TAGS = 20
+"""Tags whose rows are merged; the rows of more are looked through in their order."""
 
 _MONEY = ("spend", "reported_cost", "list_cost")
 STORED = [type_coerce(LOGS.c[name], BigInteger) if name in _MONEY else LOGS.c[name] for name in COLUMNS]
@@ -62,36 +76,57 @@ def _kept(connection: Connection, where: LogFilter) -> LogFilter:
 
 
 def _read(connection: Connection, scope: Scope, where: LogFilter, place: Place, limit: int) -> list[LogRow]:
-    id_, start = exactly(connection, LOGS.c.id), LOGS.c.start_time
-    rows: FromClause = LOGS
-    asked = conditions(scope, where)
-    if len(where.tag) == 1 and place.order is LogOrder.START:
-        # One tag's rows stand in its own table in this very order.
-        id_, start = exactly(connection, TAGS.c.log_id), TAGS.c.start_time
-        rows = TAGS.join(LOGS, LOGS.c.id == TAGS.c.log_id)
-        moments = Moments(where.since, where.until)
-        asked = [
-            one_of(TAGS.c.tag, where.tag),
-            *moments.within(start),
-            *conditions(scope, replace(where, tag=())),
-        ]
-    if place.after is not None:
-        end = tuple_(literal(place.after.start_time), literal(place.after.id))
-        asked.append(tuple_(start, id_) < end if place.descending else tuple_(start, id_) > end)
-    order = [start, id_] if place.order is LogOrder.START else [ORDERS[place.order], start, id_]
-    if place.order is LogOrder.MODEL:
-        order[0] = exactly(connection, order[0])
-    statement = (
-        select(*STORED)
-        .select_from(rows)
-        .where(*asked)
-        .order_by(*(part.desc() if place.descending else part.asc() for part in order))
-        .limit(limit)
-        .offset(place.offset)
-    )
+    if where.tag and len(where.tag) <= _FEW_TAGS and place.order is LogOrder.START:
+        statement = _tagged(connection, scope, where, place, limit)
+    else:
+        id_, start = exactly(connection, LOGS.c.id), LOGS.c.start_time
+        order = [start, id_] if place.order is LogOrder.START else [ORDERS[place.order], start, id_]
+        if place.order is LogOrder.MODEL:
+            order[0] = exactly(connection, order[0])
+        asked = [*conditions(scope, where), *_behind(place, start, id_)]
+        statement = _sorted(select(*STORED).where(*asked), place, order).limit(limit).offset(place.offset)
     lines = connection.execute(statement).all()
     entries = adjustments_of(connection, [line[0] for line in lines])
     return [LogRow(dict(zip(COLUMNS, line, strict=True)), tuple(entries.get(line[0], ()))) for line in lines]
+
+
+def _tagged(connection: Connection, scope: Scope, where: LogFilter, place: Place, limit: int) -> Select[Any]:
+    """Return the rows with one of some tags: each tag's rows stand in its own table in the order of a page."""
+    start, id_ = TAGS.c.start_time, exactly(connection, TAGS.c.log_id)
+    rows = TAGS.join(LOGS, LOGS.c.id == TAGS.c.log_id)
+    asked = [
+        *Moments(where.since, where.until).within(start),
+        *conditions(scope, replace(where, tag=())),
+        *_behind(place, start, id_),
+    ]
+    if len(where.tag) == 1:
+        one = select(*STORED).select_from(rows).where(one_of(TAGS.c.tag, where.tag), *asked)
+        return _sorted(one, place, [start, id_]).limit(limit).offset(place.offset)
+    # No page holds more of one tag's rows than of all.
+    firsts = [
+        _sorted(
+            select(start, TAGS.c.log_id).select_from(rows).where(one_of(TAGS.c.tag, (tag,)), *asked),
+            place,
+            [start, id_],
+        ).limit(place.offset + limit)
+        for tag in where.tag
+    ]
+    first = union(*(select(part.subquery()) for part in firsts)).subquery("first")
+    page = select(*STORED).join(first, LOGS.c.id == first.c.log_id)
+    order = [first.c.start_time, exactly(connection, first.c.log_id)]
+    return _sorted(page, place, order).limit(limit).offset(place.offset)
+
+
+def _behind(place: Place, start: ColumnElement[Any], id_: ColumnElement[Any]) -> list[ColumnElement[bool]]:
+    """Return the condition that rows come after the last one of the page before."""
+    if place.after is None:
+        return []
+    end = tuple_(literal(place.after.start_time), literal(place.after.id))
+    return [tuple_(start, id_) < end if place.descending else tuple_(start, id_) > end]
+
+
+def _sorted(rows: Select[Any], place: Place, order: Sequence[ColumnElement[Any]]) -> Select[Any]:
+    return rows.order_by(*(part.desc() if place.descending else part.asc() for part in order))
 
 
 def adjustments_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[Adjustment]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from spend_middleware.store.report_query import Moments, Question
 from spend_middleware.store.report_sources import LOGS, TAGS, one_of
@@ -87,18 +87,25 @@ def skip_rows(
         return where, place
     if named and (len(named) > 1 or named[0] not in _INDEXED or len(getattr(where, named[0])) > 1):
         return where, place
-    start, asked = LOGS.c.start_time, conditions(scope, where)
-    if where.tag:
-        start = TAGS.c.start_time
-        asked = [one_of(TAGS.c.tag, where.tag), *Moments(where.since, where.until).within(start)]
+    start, asked = _in_order(scope, where)
     order = start.desc() if place.descending else start.asc()
     at = connection.scalar(select(start).where(*asked).order_by(order).limit(1).offset(place.offset))
     if at is None:  # beyond the last row
         return where, place
-    before = start > at if place.descending else start < at
-    skipped = connection.scalar(select(func.count(start)).where(*asked, before)) or 0
+    # Instead of a condition of its own: with two lower bounds SQLite may begin at the wrong one.
+    before = replace(where, since=at + 1) if place.descending else replace(where, until=at)
+    start, asked = _in_order(scope, before)
+    skipped = connection.scalar(select(func.count(start)).where(*asked)) or 0
     near = replace(place, offset=place.offset - skipped)
     return (replace(where, until=at + 1) if place.descending else replace(where, since=at)), near
+
+
+def _in_order(scope: Scope, where: LogFilter) -> tuple[ColumnElement[int], list[ColumnElement[bool]]]:
+    """Return the start of calls where an index has it for such a filter, and the conditions there."""
+    if where.tag:
+        start = TAGS.c.start_time
+        return start, [one_of(TAGS.c.tag, where.tag), *Moments(where.since, where.until).within(start)]
+    return LOGS.c.start_time, conditions(scope, where)
 
 
 def skip_days(
