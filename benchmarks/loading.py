@@ -25,8 +25,9 @@ from sqlalchemy import Connection
 from spend_middleware.call import new_call_id
 from spend_middleware.store.engine import Address
 from spend_middleware.store.ledger import Ledger, Tables, tables_for
-from spend_middleware.store.records import AT, COLUMNS, Values, values_of
-from spend_middleware.store.rollups import ROLLUPS, SUMS, moves_of, tag_rows
+from spend_middleware.store.moves import moves_of
+from spend_middleware.store.records import AT, Values, values_of
+from spend_middleware.store.row_tags import tag_columns
 from spend_middleware.store.settle import settle
 
 FIRST_DAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -161,35 +162,19 @@ def load(ledger: Ledger, count: int) -> float:
 
 
 def _write_day(connection: Connection, tables: Tables, rows: list[Values]) -> None:
-    moves = moves_of(rows, ["UTC"])
-    if connection.dialect.name == "sqlite":
-        for some in _batches(rows):
-            tables.insert(connection, some)
-        for some in _batches(tag_rows(rows)):
-            tables.tag(connection, some)
-    else:
-        _copy(connection, "spend_logs", COLUMNS, rows)
-        _copy(connection, "spend_log_tags", ("tag", "start_time", "log_id"), tag_rows(rows))
-        for table in ("spend_customer_daily", "spend_daily", "spend_name_daily"):  # of a day that is new
-            _copy(connection, table, (*ROLLUPS[table], *SUMS), moves.pop(table))
-    for table, moved in moves.items():
-        for some in _batches(moved):
+    for first in range(0, len(rows), BATCH):
+        tables.insert(connection, rows[first : first + BATCH])
+    tags = sorted(zip(*tag_columns(rows), strict=True))  # where they will stand
+    for part in _parts(list(zip(*tags, strict=True))):
+        tables.tag(connection, part)
+    for table, columns in moves_of(rows, ["UTC"]).items():
+        for some in _parts(columns):
             tables.move(connection, {table: some})
 
 
-def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
-    driver: Any = connection.connection.driver_connection
-    schema = connection.get_execution_options().get("schema_translate_map", {}).get(None)
-    prefix = f'"{schema}".' if schema else ""
-    statement = f"COPY {prefix}{table} ({', '.join(columns)}) FROM STDIN"
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row)
-
-
-def _batches(rows: Sequence[Any]) -> Iterator[list[Any]]:
-    for first in range(0, len(rows), BATCH):
-        yield list(rows[first : first + BATCH])
+def _parts(columns: Sequence[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    for first in range(0, len(columns[0]), BATCH):
+        yield [column[first : first + BATCH] for column in columns]
 
 
 @contextmanager
