@@ -203,3 +203,32 @@ def test_an_imported_key_opens_the_routes_and_shows_what_litellm_showed(tmp_path
     assert team["team_info"]["spend"] == 12.34
     assert [(one["spend"], one["total_spend"]) for one in team["team_memberships"]] == [(0.5, 1.5)]
     assert [(one["user_id"], one["spend"], one["blocked"]) for one in customers] == [("palantir", 0.7, True)]
+
+
+CALLED: dict[str, Any] = {
+    "request_id": "chatcmpl-1", "call_type": "acompletion", "api_key": TOKEN, "spend": 1.35e-05, "total_tokens": 30,
+    "prompt_tokens": 20, "completion_tokens": 10, "startTime": "2026-05-06T10:00:00Z", "endTime": "2026-05-06T10:00:01.500000Z",
+    "request_duration_ms": 1501, "completionStartTime": "2026-05-06T10:00:01Z", "model": "openai/gpt-4o-mini",
+    "model_id": "deployment-7", "model_group": None, "custom_llm_provider": "openai", "api_base": "", "user": None,
+    "cache_hit": "True", "cache_key": "3f2a", "request_tags": ["a"], "team_id": None, "organization_id": "",
+    "end_user": None, "requester_ip_address": "", "messages": {}, "response": {}, "session_id": "", "status": "success",
+    "mcp_namespaced_tool_name": "tools/search", "billing_agent_id": None, "agent_id": None, "proxy_server_request": {},
+    "litellm_call_id": "call-1", "created_at": "2026-05-06T10:00:02Z", "updated_at": "2026-05-06T10:00:03Z",
+}  # fmt: skip
+
+
+def test_an_imported_call_is_shown_as_litellm_showed_it(tmp_path: Any) -> None:
+    with spending(tmp_path, []) as spend:
+        stored = {**CALLED, "metadata": {"user_api_key_alias": None, "spend_logs_metadata": None}}
+        assert spend.import_litellm({"LiteLLM_SpendLogs": [stored]})["LiteLLM_SpendLogs"].imported == 1
+        http = client(spend.app, headers=bearer("master"))
+        (row,) = http.get("/spend/logs", params={"request_id": "call-1"}).json()
+        queries = [f"cache_hit_filter={one}" for one in ("hit", "miss")]
+        queries += ["model_id=deployment-7", "model_id=deployment"]
+        found = [
+            http.get(f"/spend/logs/v2?start_date=2026-05-06&end_date=2026-05-06&{query}").json()["total"]
+            for query in queries
+        ]
+    assert {name: row[name] for name in CALLED} == CALLED
+    assert (row["metadata"]["user_api_key_alias"], row["metadata"]["spend_logs_metadata"]) == (None, None)
+    assert found == [1, 0, 1, 0]

@@ -83,7 +83,16 @@ def test_a_row_comes_over_with_what_it_says(books: Books) -> None:
         30,
     )
     assert json.loads(columns["request_tags"]) == ["a", "b", "5"]
-    assert json.loads(columns["metadata"]) == {"spend_logs_metadata": {"job": 7}}
+    assert json.loads(columns["metadata"]) == {
+        "spend_logs_metadata": {"job": 7},
+        "litellm": {
+            "cache_hit": "False",
+            "team_id": None,
+            "organization_id": None,
+            "litellm_call_id": "call-1",
+            "completionStartTime": None,
+        },
+    }
     assert "secret" not in str(columns)
     assert columns["key_alias"] == "prod"
 

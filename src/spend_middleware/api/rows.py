@@ -8,13 +8,16 @@ from typing import Any
 
 from spend_middleware.api.answers import number, offset_time, short_number, zulu
 from spend_middleware.call import PricingStatus, Status, from_pico
+from spend_middleware.store.import_rows import KEPT
 from spend_middleware.store.report_values import LogRow
+
+_MOMENTS = ("created_at", "updated_at")
 
 
 def spend_log(row: LogRow) -> dict[str, Any]:
     """Return a row as `GET /spend/logs` sends it."""
     columns = row.columns
-    return {
+    shown = {
         **_head(row),
         "spend": number(row.spend) if row.spend is not None else 0.0,
         **_tokens(columns),
@@ -36,12 +39,13 @@ def spend_log(row: LogRow) -> dict[str, Any]:
         "updated_at": zulu(_end(columns)),
         **_ours(row),
     }
+    return shown | _kept(row, shown)
 
 
 def paged_log(row: LogRow) -> dict[str, Any]:
     """Return a row as the paged routes send it: other times, a whole number without a point, no content."""
     columns = row.columns
-    return {
+    shown = {
         **_head(row),
         "spend": short_number(row.spend) if row.spend is not None else 0,
         **_tokens(columns),
@@ -57,6 +61,13 @@ def paged_log(row: LogRow) -> dict[str, Any]:
         "request_duration_ms": _duration(columns),
         **_ours(row),
     }
+    return shown | _kept(row, shown)
+
+
+def _kept(row: LogRow, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an imported row says in columns of LiteLLM's that ours does not have."""
+    kept = _json(row.columns["metadata"], {}).get(KEPT) or {}
+    return {name: zulu(value) if name in _MOMENTS else value for name, value in kept.items() if name in shown}
 
 
 def _head(row: LogRow) -> dict[str, Any]:

@@ -17,6 +17,23 @@ from spend_middleware.store.zones import moment_of
 _LARGEST = (1 << 63) - 1
 _LONGEST_NAME = 512
 _LONGEST_TAG = 256
+KEPT = "litellm"
+"""The key in a row's `metadata` of what LiteLLM's columns say and ours have no place for, by LiteLLM's names."""
+
+# Columns without a place in a row of ours, and what is shown of each where nothing is kept.
+_PLACELESS: dict[str, str | None] = {
+    "model_id": "",
+    "cache_hit": "None",
+    "cache_key": "Cache OFF",
+    "mcp_namespaced_tool_name": None,
+    "billing_agent_id": None,
+}
+# Columns that are empty in one way here: '' where they are part of a rollup's key, else NULL. LiteLLM has both.
+_EMPTY: dict[str, str | None] = {
+    **dict.fromkeys(("model_group", "custom_llm_provider", "api_base", "user"), ""),
+    **dict.fromkeys(("team_id", "organization_id", "end_user"), ""),
+    **dict.fromkeys(("session_id", "requester_ip_address", "agent_id"), None),
+}
 _DETAILS = (
     "prompt_tokens_details",
     "completion_tokens_details",
@@ -54,7 +71,13 @@ def _row_of(row: Mapping[str, Any]) -> Values:
         raise UnusableRow("request_id is missing")
     if started is None:
         raise UnusableRow("startTime is missing")
+    ended = _moment(row, "endTime") or started
     metadata = _object(row.get("metadata"))
+    pairs, kept = metadata.get("spend_logs_metadata"), _kept(row, started, ended)
+    told = {
+        **({"spend_logs_metadata": pairs} if isinstance(pairs, Mapping) else {}),
+        **({KEPT: kept} if kept else {}),
+    }
     ours = {
         **_who(row, metadata),
         **_counts(row, metadata),
@@ -62,8 +85,9 @@ def _row_of(row: Mapping[str, Any]) -> Values:
         "id": new_call_id(started / 1_000_000, _entropy(request_id)),
         "request_id": request_id,
         "start_time": started,
-        "end_time": _moment(row, "endTime") or started,
+        "end_time": ended,
         "completion_start_time": _moment(row, "completionStartTime"),
+        "metadata": json.dumps(told, default=str),
     }
     return cleaned(values_of(ours))
 
@@ -73,7 +97,6 @@ def _entropy(request_id: str) -> bytes:
 
 
 def _who(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    told = metadata.get("spend_logs_metadata")
     return {
         "call_type": _name(row, "call_type"),
         "provider": _name(row, "custom_llm_provider"),
@@ -87,9 +110,6 @@ def _who(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
         "organization_id": _name(row, "organization_id"),
         "end_user": _name(row, "end_user"),
         "request_tags": json.dumps(_tags(row.get("request_tags")), ensure_ascii=False),
-        "metadata": json.dumps({"spend_logs_metadata": told}, default=str)
-        if isinstance(told, Mapping)
-        else "{}",
         "session_id": _text(row.get("session_id")),
         # LiteLLM finds a row by its call id too; here any of our ids does.
         "trace_id": _text(row.get("litellm_call_id")),
@@ -97,6 +117,33 @@ def _who(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
         "requester_ip_address": _text(row.get("requester_ip_address")),
         "user_agent": _text(metadata.get("user_agent")),
     }
+
+
+def _kept(row: Mapping[str, Any], started: int, ended: int) -> dict[str, Any]:
+    """Return what LiteLLM would show and a row of ours could not."""
+    kept = {
+        name: row[name] if row[name] is None else str(row[name])[:_LONGEST_NAME]
+        for name, shown in _PLACELESS.items()
+        if name in row and row[name] != shown
+    }
+    kept |= {
+        name: row[name]
+        for name, ours in _EMPTY.items()
+        if name in row and row[name] in (None, "") and row[name] != ours
+    }
+    call_id = _text(row.get("litellm_call_id"))
+    if call_id:
+        kept["litellm_call_id"] = call_id
+    took = row.get("request_duration_ms")
+    if isinstance(took, int) and took != (ended - started) // 1000:
+        kept["request_duration_ms"] = took
+    for name in ("created_at", "updated_at"):
+        moment = _moment(row, name)
+        if moment is not None and moment != ended:
+            kept[name] = moment
+    if "completionStartTime" in row and not row["completionStartTime"]:
+        kept["completionStartTime"] = None
+    return kept
 
 
 def _counts(row: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
