@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from spend_middleware import Spend
 from spend_middleware.api.app import guarded_routes
@@ -100,8 +103,17 @@ def page() -> str:
 
 def _line(route: GuardedRoute) -> str:
     method = "/".join(sorted(route.methods or ()))
-    names = ", ".join(f"`{parameter.alias}`" for parameter in route.dependant.query_params)
+    names = ", ".join(f"`{name}`" for name in _parameters(route))
     return f"| `{method} {route.path}` | {_first_sentence(route.endpoint)} | {names} | {route.permission} |"
+
+
+def _parameters(route: GuardedRoute) -> Iterator[str]:
+    for parameter in route.dependant.query_params:
+        kind = parameter.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from (field.alias or name for name, field in kind.model_fields.items())
+        else:
+            yield parameter.alias
 
 
 def _first_sentence(endpoint: Any) -> str:

@@ -330,8 +330,14 @@ def test_paged_rows_have_their_own_times_and_a_whole_zero(http: TestClient) -> N
         ("status_filter=success", 9),
         ("error_code=429", 1),
         ("search=palantir", 7),
-        ("key_alias=prod", 1),
-        ("session_id=session-1", 1),
+        ("key_alias=pro", 1),
+        ("session_id=ession-", 1),
+        ("session_id=_", 0),
+        ("span_type=llm", 10),
+        ("span_type=agent", 0),
+        ("used_client_oauth_token=true", 0),
+        ("group_by_session=true", 10),
+        ("exclude_internal_health_checks=true", 10),
         ("model_group=llama3", 1),
         ("cache_hit_filter=hit", 0),
         ("cache_hit_filter=miss", 10),
@@ -371,6 +377,8 @@ def test_paged_rows_can_be_sorted(http: TestClient, order: str) -> None:
         ("max_spend=1e300", "'1e+300'"),
         ("cursor=backwards", "'backwards'"),
         ("cursor=1:x&sort_by=spend", "'1:x'"),
+        ("span_type=sideways", "'sideways'"),
+        ("session_cursor=1", "'1'"),
     ],
 )
 def test_a_bad_page_is_refused_by_name(http: TestClient, query: str, named: str) -> None:
@@ -384,8 +392,78 @@ def test_pages_need_both_dates(http: TestClient) -> None:
     assert (answer.status_code, answer.json()["error"]["type"], answer.json()["error"]["param"]) == (
         400,
         "bad_request",
-        None,
+        "None",
     )
+
+
+# -- sessions, as LiteLLM's dashboard reads them
+
+SESSIONS = [
+    call("2026-05-01T10:00:00", "0.1", session_id="s-1", api_key=KEY, request_id="first"),
+    call("2026-05-01T11:00:00", "0.2", session_id="s-1", api_key=KEY, model="gpt-4", request_id="second"),
+    call("2026-05-01T12:00:00", "0.4", session_id="s-1", api_key=OTHER, user_id="ishaan", request_id="third"),
+    call("2026-05-01T13:00:00", None, api_key=KEY, request_id="alone"),
+]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def sessions(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    folder = tmp_path_factory.mktemp("sessions")
+    with databases.database(request.param, folder) as url, spending(folder, SESSIONS, url) as spend:
+        yield client(spend.app, headers=bearer("master"))
+
+
+DAY_WITH_TIMES = "start_date=2026-05-01 00:00:00&end_date=2026-05-01 23:59:59"
+
+
+def test_rows_of_the_dashboard_say_what_their_session_adds_up_to(sessions: TestClient) -> None:
+    page = sessions.get(f"/spend/logs/ui?{DAY_WITH_TIMES}").json()
+    rows = {row["request_id"]: row for row in page["data"]}
+    counts = {name: row["session_total_count"] for name, row in rows.items()}
+    assert counts == {"first": 2, "second": 2, "third": 1, "alone": 1}
+    assert "session_total_spend" not in rows["alone"]
+    whole = {name: value for name, value in rows["first"].items() if name.startswith("session_")}
+    assert whole == {
+        "session_id": "s-1", "session_total_count": 2, "session_total_spend": 0.3, "session_total_duration_ms": 3000,
+        "session_cache_hit_count": 0, "session_llm_count": 2, "session_agent_count": 0, "session_total_prompt_tokens": 20,
+        "session_total_completion_tokens": 10, "session_total_tokens": 30, "session_models": ["gpt-4", "gpt-4o-mini"],
+        "session_models_truncated": False,
+    }  # fmt: skip
+
+
+def test_the_dashboard_finds_an_id_whatever_its_day_and_else_needs_both_dates(sessions: TestClient) -> None:
+    page = sessions.get("/spend/logs/ui?request_id=first&start_date=2030-01-01&end_date=2030-01-02").json()
+    assert [row["request_id"] for row in page["data"]] == ["first"]
+    assert sessions.get("/spend/logs/ui").status_code == 400
+
+
+def test_sessions_can_be_paged_by_their_newest_call(sessions: TestClient) -> None:
+    page = sessions.get(f"/spend/logs/v2?{DAY_WITH_TIMES}&group_by_session=true").json()
+    assert ([row["request_id"] for row in page["data"]], page["total"]) == (["alone", "third", "second"], 3)
+    page = sessions.get(f"/spend/logs/v2?{DAY_WITH_TIMES}&group_by_session=true&model=gpt-4o-mini").json()
+    assert [row["request_id"] for row in page["data"]] == ["alone", "third", "first"]
+
+
+def test_the_calls_of_one_session_are_paged_on_their_own(sessions: TestClient) -> None:
+    page = sessions.get("/spend/logs/session/ui?session_id=s-1&page_size=2").json()
+    assert [row["request_id"] for row in page["data"]] == ["third", "second"]
+    assert {**page, "data": 0} == {"data": 0, "total": 3, "page": 1, "page_size": 2, "total_pages": 2}
+    assert sessions.get("/spend/logs/session/ui").status_code == 422
+
+
+def test_no_content_of_a_call_is_ever_shown(sessions: TestClient) -> None:
+    nothing: dict[str, Any] = {"messages": {}, "response": {}, "proxy_server_request": {}}
+    assert sessions.get("/spend/logs/ui/first").json() == nothing
+    assert sessions.get("/spend/logs/ui/unknown").json() is None
+
+
+def test_the_dashboard_shows_nobody_the_sessions_of_others(sessions: TestClient) -> None:
+    for path in (f"/spend/logs/ui?{DAY_WITH_TIMES}", "/spend/logs/session/ui?session_id=s-1"):
+        rows = sessions.get(path, headers=bearer("internal")).json()["data"]
+        assert [(row["request_id"], row.get("session_total_count", 1)) for row in rows] == [("third", 1)]
+    assert sessions.get("/spend/logs/ui/first", headers=bearer("internal")).json() is None
 
 
 # -- /spend/calculate

@@ -46,11 +46,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
-def bad_value(name: str, value: object, expected: str) -> ProxyError:
+def bad_value(name: str, value: object, expected: str, kind: str = "bad_request_error") -> ProxyError:
     """Return the refusal of one parameter, which names it and its value."""
-    return ProxyError(
-        400, f"Invalid {name} '{_shown(value)}'. Expected {expected}.", "bad_request_error", name
-    )
+    return ProxyError(400, f"Invalid {name} '{_shown(value)}'. Expected {expected}.", kind, name)
 
 
 def _shown(value: object) -> str:

@@ -24,7 +24,8 @@ from spend_middleware.api.parameters import (
 )
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.rows import spend_log
-from spend_middleware.api.schemas import LiteLLM_SpendLogs, SpendLogsDay, TagSpend
+from spend_middleware.api.schemas import TagSpend
+from spend_middleware.api.schemas_logs import LiteLLM_SpendLogs, SpendLogsDay
 from spend_middleware.call import UsageSource, from_pico
 from spend_middleware.store.report_values import (
     DaySummary,

@@ -325,6 +325,11 @@ class LogFilter:
         status: "success" or "failure" (everything else), or one of the statuses of a call.
         search: A piece of text within request id, model, key alias, user, team or end user.
         min_spend: In pico-dollars, adjustments included; so is max_spend.
+        session_part: A piece of the session id; alias_part is one of the key's alias.
+        call_types: One of these; other_call_types: none of these.
+        cache_hit: Whether LiteLLM answered out of its cache; of rows that were imported from there alone.
+        model_id: LiteLLM's deployment; of such rows too.
+        by_session: Only the newest row of each session of a key; rows without a session stand for themselves.
     """
 
     request_id: str | None = None
@@ -352,6 +357,13 @@ class LogFilter:
     min_spend: int | None = None
     max_spend: int | None = None
     search: str | None = None
+    session_part: str | None = None
+    alias_part: str | None = None
+    call_types: tuple[str, ...] | None = None
+    other_call_types: tuple[str, ...] | None = None
+    cache_hit: bool | None = None
+    model_id: str | None = None
+    by_session: bool | None = None
 
 
 class LogOrder(StrEnum):
@@ -410,6 +422,19 @@ class LogRow:
         """The same, in USD."""
         pico = self.spend_pico
         return None if pico is None else from_pico(pico)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSums:
+    """All calls of one session under one key, and the models that answered them.
+
+    Args:
+        calls_by_type: How many calls there are of each call type.
+    """
+
+    sums: Sums
+    calls_by_type: Mapping[str, int]
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

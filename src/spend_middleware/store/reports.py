@@ -32,11 +32,13 @@ from spend_middleware.store.report_values import (
     Period,
     Report,
     Scope,
+    SessionSums,
     Sums,
     TagReport,
     UnpricedModel,
 )
 from spend_middleware.store.rows_filter import Place
+from spend_middleware.store.rows_sessions import sessions_of
 
 
 class Reports:
@@ -179,6 +181,10 @@ class Reports:
     def every_log(self, scope: Scope, where: LogFilter) -> Iterator[LogRow]:
         """Yield all rows that match, newest first, in flat memory."""
         return rows.every(self._reader, scope, where)
+
+    def sessions(self, scope: Scope, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], SessionSums]:
+        """Return what whole sessions add up to, by (session id, key)."""
+        return sessions_of(self._reader, scope, wanted)
 
     def log(self, scope: Scope, call_id: str) -> LogRow | None:
         """Return the row with this call id of ours."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from spend_middleware.call import Status
 from spend_middleware.store.records import storable
 from spend_middleware.store.report_query import Moments, Question, calls_where
-from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, FAILED, LOGS, SPEND
+from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, FAILED, LOGS, SPEND, one_of
 from spend_middleware.store.report_values import Cursor, Filter, LogFilter, LogOrder, Scope
 
 _LARGEST = (1 << 63) - 1
@@ -75,9 +76,44 @@ def conditions(scope: Scope, where: LogFilter) -> list[ColumnElement[bool]]:
     if where.max_spend is not None:
         found.append(_fitting(where.max_spend) >= _SPENT)
     if where.search:
-        text = storable(where.search).lower()
-        found.append(or_(*(func.lower(LOGS.c[name]).contains(text, autoescape=True) for name in _SEARCHED)))
+        found.append(or_(*(_contains(LOGS.c[name], where.search) for name in _SEARCHED)))
+    if where.session_part:
+        found.append(_contains(LOGS.c.session_id, where.session_part))
+    if where.alias_part:
+        found.append(_contains(LOGS.c.key_alias, where.alias_part))
+    if where.call_types is not None:
+        found.append(one_of(LOGS.c.call_type, where.call_types))
+    if where.other_call_types is not None:
+        found.append(~one_of(LOGS.c.call_type, where.other_call_types))
+    found += _as_litellm_kept_it(where)
+    if where.by_session:
+        found.append(LOGS.c.id.in_(_newest_of_sessions(scope, replace(where, by_session=None))))
     return found
+
+
+def _contains(column: ColumnElement[str], part: str) -> ColumnElement[bool]:
+    return func.lower(column).contains(storable(part).lower(), autoescape=True)
+
+
+def _as_litellm_kept_it(where: LogFilter) -> list[ColumnElement[bool]]:
+    """Return the conditions on LiteLLM's own columns, which imported rows keep as JSON text."""
+    kept: ColumnElement[str] = func.coalesce(LOGS.c.metadata, "")
+    found = []
+    if where.cache_hit is not None:
+        hit = _contains(kept, '"cache_hit": "true"')
+        found.append(hit if where.cache_hit else ~hit)
+    if where.model_id is not None:
+        found.append(_contains(kept, f'"model_id": {json.dumps(where.model_id)}'))
+    return found
+
+
+def _newest_of_sessions(scope: Scope, where: LogFilter) -> Select[Any]:
+    session = func.coalesce(func.nullif(LOGS.c.session_id, ""), LOGS.c.id)
+    newest = func.row_number().over(
+        partition_by=(session, LOGS.c.api_key), order_by=(LOGS.c.start_time.desc(), LOGS.c.id.desc())
+    )
+    numbered = select(LOGS.c.id, newest.label("place")).where(*conditions(scope, where)).subquery()
+    return select(numbered.c.id).where(numbered.c.place == 1)
 
 
 def filter_of(where: LogFilter) -> Filter:
