@@ -21,11 +21,12 @@ from sqlalchemy import URL, text
 
 import databases
 from ledger_rows import row, wait_until
+from spend_middleware import Spend
 from spend_middleware.errors import ConfigurationError, MissingDependencyError, SchemaError
 from spend_middleware.settings import Settings
 from spend_middleware.store.engine import Address, Database, make_engine
 from spend_middleware.store.ledger import Ledger
-from spend_middleware.store.places import database_key, journal_folder
+from spend_middleware.store.places import check_url, database_key, journal_folder
 from spend_middleware.store.records import values_of
 from spend_middleware.store.store import Store
 
@@ -74,6 +75,42 @@ def parts(url: URL) -> tuple[object, ...]:
 def test_a_url_that_cannot_be_used_is_named_with_the_remedy(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match=r"sqlite:///file\.db"):
         Address(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "nonsense",
+        "mysql://u:secret@h/d",
+        "://h/d",
+        "sqlite://spend.db",
+        "sqlite:spend.db",
+        "postgresql:/u:secret@h/d",
+        "postgresql://u:secret@h:port/d",
+        "postgresql://u:secret@h:99999/d",
+        "postgresql://u:secret@[::1/d",
+        "",
+    ],
+)
+@pytest.mark.parametrize("setting", ["database_url", "reports_url"])
+def test_a_url_that_can_never_work_is_heard_of_when_the_house_is_built(wrong: str, setting: str) -> None:
+    with pytest.raises(ConfigurationError, match=setting) as raised:
+        Spend(settings=Settings(**{"database_url": "sqlite://", setting: wrong}))
+    assert "secret" not in str(raised.value)
+
+
+def test_urls_that_may_work_are_not_refused() -> None:
+    for url in (
+        "postgresql://u:p%40ss@h:6432/d?sslmode=require",
+        "postgresql://u:a/b?c@h/d",
+        "postgresql://[::1]:5432/d",
+        "postgresql:///d?host=/var/run/postgresql",
+        "postgresql://u@%2Fvar%2Frun%2Fpostgresql/d",
+        "postgresql://h/d?options=-csearch_path%3Da@b",
+        "sqlite:////var/spend.db",
+        "sqlite://?mode=memory",
+    ):
+        check_url(url)
 
 
 def test_a_password_is_never_shown() -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
+from spend_middleware.store.places import check_url
 
 log = logging.getLogger("spend_middleware")
 
@@ -32,6 +33,17 @@ def settings_from(knobs: dict[str, Any]) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"Setting {name!r}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def check_urls(settings: Settings) -> None:
+    """Refuse database URLs that can never work, before the first call waits for one.
+
+    Raises:
+        ConfigurationError: One cannot be read, or names a database that is not supported.
+    """
+    check_url(settings.database_url)
+    if settings.reports_url is not None:
+        check_url(settings.reports_url, "reports_url")
 
 
 def book_of(settings: Settings) -> PriceBook:

@@ -24,7 +24,7 @@ from spend_middleware.estimator import BackgroundEstimator
 from spend_middleware.functions import price_response
 from spend_middleware.guard import faults
 from spend_middleware.inbound import RawHeaders
-from spend_middleware.opening import book_of, prices_in, settings_from, warn_of_weak_key
+from spend_middleware.opening import book_of, check_urls, prices_in, settings_from, warn_of_weak_key
 from spend_middleware.operations import micros, pricer, recorded_call
 from spend_middleware.payers import Payers
 from spend_middleware.pricing.book import PriceBook
@@ -77,6 +77,7 @@ class Spend:
         if master_key is not None:
             knobs["master_key"] = SecretStr(master_key)
         self.settings: Settings = settings if settings is not None else settings_from(knobs)
+        check_urls(self.settings)
         self.store = Store(self.settings)
         self._book: PriceBook | None = None
         self._follower: Follower | None = None

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import Pool
 
 from spend_middleware.errors import ConfigurationError, MissingDependencyError
+from spend_middleware.store.places import SQLITE, check_url
 
 logger = logging.getLogger("spend_middleware.store")
 
@@ -27,12 +28,6 @@ WRITES = "spend_writes"
 BUSY_SECONDS = 10.0
 CONNECT_SECONDS = 10
 
-_SQLITE = frozenset(("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"))
-_POSTGRES = frozenset(
-    f"{name}{driver}"
-    for name in ("postgres", "postgresql")
-    for driver in ("", "+psycopg", "+psycopg2", "+asyncpg", "+psycopg_async")
-)
 # Parameters of other clients' URLs that libpq would refuse (Prisma's, as LiteLLM's DATABASE_URL carries them, and
 # asyncpg's): https://www.prisma.io/docs/orm/overview/databases/postgresql
 _FOREIGN = frozenset(
@@ -61,6 +56,7 @@ class Address:
     """
 
     def __init__(self, text: str, schema: str | None = None) -> None:
+        check_url(text)
         try:
             url = make_url(text)
         except (ArgumentError, ValueError) as error:
@@ -68,15 +64,11 @@ class Address:
                 "database_url cannot be read: expected sqlite:///file.db or postgresql://user:password@host/name"
             ) from error
         self.schema: str | None = None
-        if url.drivername in _SQLITE:
+        if url.drivername in SQLITE:
             self.url = url.set(drivername="sqlite")
-        elif url.drivername in _POSTGRES:
+        else:
             self.url, from_url = _postgres_url(url)
             self.schema = schema or from_url
-        else:
-            raise ConfigurationError(
-                f"database_url names {url.drivername!r}: use sqlite:///file.db or postgresql://host/name"
-            )
 
     @property
     def is_sqlite(self) -> bool:

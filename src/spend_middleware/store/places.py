@@ -1,12 +1,47 @@
-"""Where the journal of a database is; told from the URL alone, because SQLAlchemy takes half a second to import."""
+"""What a database URL tells by its text alone, because SQLAlchemy takes half a second to import."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from spend_middleware.errors import ConfigurationError
 from spend_middleware.settings import Settings
+
+SQLITE = frozenset(("sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"))
+POSTGRES = frozenset(
+    f"{name}{driver}"
+    for name in ("postgres", "postgresql")
+    for driver in ("", "+psycopg", "+psycopg2", "+asyncpg", "+psycopg_async")
+)
+
+_EXPECTED = "expected sqlite:///file.db or postgresql://user:password@host/name"
+# As SQLAlchemy reads it: user and password, which ends at the first "@", then host and port.
+_SERVER = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^\]/?]+\]|[^:/?\[\]]*)(?::(\d*))?(?=[/?]|$)")
+
+
+def check_url(url: str, setting: str = "database_url") -> None:
+    """Refuse a URL whose text cannot mean a database of ours; it may hold a password and is not shown.
+
+    Raises:
+        ConfigurationError: The message names the setting and what is expected.
+    """
+    scheme, found, rest = url.partition("://")
+    if not found or not re.fullmatch(r"[\w+]+", scheme):
+        raise ConfigurationError(f"{setting} cannot be read: {_EXPECTED}")
+    if scheme in SQLITE:
+        if rest[:1] not in ("", "/", "?"):
+            raise ConfigurationError(f"{setting} cannot be read: three slashes, as in sqlite:///file.db")
+    elif scheme not in POSTGRES:
+        raise ConfigurationError(
+            f"{setting} names {scheme!r}: use sqlite:///file.db or postgresql://host/name"
+        )
+    else:
+        server = _SERVER.match(rest)
+        if server is None or int(server[1] or 0) > 65_535:
+            raise ConfigurationError(f"{setting} cannot be read, its host or port: {_EXPECTED}")
 
 
 def journal_folder(settings: Settings) -> Path | None:
