@@ -44,14 +44,15 @@ $ curl -s http://127.0.0.1:8000/spend/tags -H "Authorization: Bearer $SPEND_MAST
 A key goes in any one header of `Authorization: Bearer`, `x-litellm-api-key`, `x-api-key`, `api-key`, `x-goog-api-key`
 and `Ocp-Apim-Subscription-Key`. Without a master key in the settings everything but the health probes answers 401.
 
-Dates are days (`2026-05-01`, both ends whole) or ISO 8601 times; `timezone` is an IANA name, or minutes west of UTC as
-JavaScript counts them. A bad value is a 400 that names it. Amounts are USD.
+Dates are days (`2026-05-01`, both ends whole) or ISO 8601 times, which the routes of single calls (`/spend/logs` without a
+summary, `/spend/logs/v2`) take to the second; sums are made of whole days, and there a time stands for its day. `timezone`
+is an IANA name, or minutes west of UTC as JavaScript counts them. A bad value is a 400 that names it. Amounts are USD.
 
 Totals say how far they can be relied on, in headers, so that the bodies keep LiteLLM's shape: `x-spend-unpriced-calls`
 and `x-spend-estimated-calls` count the calls without a price and with tokens counted by us; `x-spend-total` is the exact
 sum over the calls of the answer, each counted once.
 
-It does not work? `GET /health/readiness` says whether the database answers, `GET /health` (with the master key) what
+It does not work? `GET /health/readiness` says whether the database answers within 3 seconds, `GET /health` (with the master key) what
 waits and what went wrong, and each refusal says in its `message` what to change.
 
 ## What other answers carry

@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -94,8 +95,9 @@ def test_a_url_that_cannot_be_used_is_named_with_the_remedy(wrong: str) -> None:
 )
 @pytest.mark.parametrize("setting", ["database_url", "reports_url"])
 def test_a_url_that_can_never_work_is_heard_of_when_the_house_is_built(wrong: str, setting: str) -> None:
+    settings: dict[str, Any] = {"database_url": "sqlite://", setting: wrong}
     with pytest.raises(ConfigurationError, match=setting) as raised:
-        Spend(settings=Settings(**{"database_url": "sqlite://", setting: wrong}))
+        Spend(settings=Settings(**settings))
     assert "secret" not in str(raised.value)
 
 
@@ -438,6 +440,7 @@ def test_what_the_writer_needs_is_imported_before_its_thread_starts(
     program = """
 import sys, threading
 from pathlib import Path
+from typing import Any
 from spend_middleware.settings import Settings
 from spend_middleware.store.store import Store
 

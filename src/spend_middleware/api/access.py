@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from anyio import to_thread
 from fastapi import Request
 
 from spend_middleware.api.addresses import Address, client_address, within
@@ -17,6 +16,7 @@ from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.house import House
 from spend_middleware.api.rights import PROXY_ADMIN, PROXY_ADMIN_VIEWER, authorise, masked, role_of
 from spend_middleware.api.routing import Permission
+from spend_middleware.api.threads import in_thread
 from spend_middleware.store.key_record import KeyRecord
 from spend_middleware.store.report_values import EVERYTHING, Scope
 
@@ -117,7 +117,7 @@ class Gate:
             return
         path: str = request.scope["route"].path
         # Addresses and keys are in the database: one visit to a thread for both.
-        request.state.caller = await to_thread.run_sync(self._let_in, request, path, permission)
+        request.state.caller = await in_thread(self._let_in, request, path, permission)
 
     def _let_in(self, request: Request, path: str, permission: Permission) -> Caller:
         caller = self.admit(request, path, permission)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import chain
 from typing import Any
 
 from fastapi.responses import Response, StreamingResponse
 
+from spend_middleware.api.threads import sent
 from spend_middleware.call import from_pico
 from spend_middleware.store.report_values import Sums, TagReport
 
@@ -72,7 +72,7 @@ def stream(pieces: Iterable[str], headers: Mapping[str, str] | None = None) -> S
     chunks = _joined(pieces)
     first = next(chunks, "")
     return StreamingResponse(
-        chain([first], chunks), media_type="application/json", headers=dict(headers or {})
+        sent(first, chunks, chunks.close), media_type="application/json", headers=dict(headers or {})
     )
 
 
@@ -84,7 +84,7 @@ def array(items: Iterable[str]) -> Iterator[str]:
     yield "]"
 
 
-def _joined(pieces: Iterable[str]) -> Iterator[str]:
+def _joined(pieces: Iterable[str]) -> Generator[str]:
     """Yield larger pieces: each one is a visit to a thread."""
     pending: list[str] = []
     size = 0

@@ -24,8 +24,10 @@ from spend_middleware.api.errors import (
     answer_proxy_error,
 )
 from spend_middleware.api.house import House
+from spend_middleware.api.pulse import Pulse
 from spend_middleware.api.routing import GuardedRoute, Permission, Routes
 from spend_middleware.errors import ConfigurationError, NotFoundError
+from spend_middleware.store.directory import ALLOWED_IPS
 
 # One file per family; the order is the order of the document, and of matching where patterns overlap.
 FAMILIES = (
@@ -70,6 +72,7 @@ def build_app(house: House) -> ASGIApp:
         redirect_slashes=False,
     )
     app.state.house = house
+    app.state.pulse = Pulse(lambda: house.directory.config(ALLOWED_IPS))
     gate = Gate(house)
     app.router.routes.extend(
         GuardedRoute(declared, gate) for family in families() for declared in family.declared

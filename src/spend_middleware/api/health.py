@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
+from typing import Annotated
 
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from spend_middleware.api.answers import answer
-from spend_middleware.api.asked import House, TheHouse
+from spend_middleware.api.asked import TheHouse
+from spend_middleware.api.pulse import Pulse
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas import Health, Readiness
-from spend_middleware.store.directory import ALLOWED_IPS
+from spend_middleware.api.threads import in_thread
 
 routes = Routes("health")
-
-_log = logging.getLogger("spend_middleware.api")
 
 LEDGER = ("pending", "queue", "journal_bytes", "oldest_seconds", "set_aside", "refused", "degraded")
 """What the public probe tells of the ledger's health."""
@@ -33,11 +33,11 @@ async def health_liveliness() -> Response:
     response_model=Readiness,
     responses={503: {"model": Readiness, "description": "The database does not answer."}},
 )
-def health_readiness(house: TheHouse) -> Response:
-    """Whether the database answers, and how much waits for it."""
-    state = house.store.health()
+async def health_readiness(request: Request, house: TheHouse) -> Response:
+    """Whether the database answers within 3 seconds, and how much waits for it."""
+    state = await in_thread(house.store.health)
     ledger = {name: state[name] for name in LEDGER}
-    if _reachable(house):
+    if await _pulse(request).beats():
         return answer({"status": "healthy", "db": "connected", **ledger})
     unready = answer({"status": "unhealthy", "db": "disconnected", **ledger})
     unready.status_code = 503
@@ -45,10 +45,15 @@ def health_readiness(house: TheHouse) -> Response:
 
 
 @routes.get("/health", permission=Permission.READ_ALL, response_model=Health)
-def health_endpoint(house: TheHouse) -> Response:
+async def health_endpoint(
+    request: Request,
+    house: TheHouse,
+    model: Annotated[str | None, Query(description="Taken for LiteLLM's sake: no model is called.")] = None,  # noqa: ARG001
+    model_id: Annotated[str | None, Query(description="Taken for LiteLLM's sake.")] = None,  # noqa: ARG001
+) -> Response:
     """How recording is going: what waits, what was lost, what the database says."""
-    state = {"model": "spend-middleware", **house.store.health()}
-    well = _reachable(house)
+    state = {"model": "spend-middleware", **await in_thread(house.store.health)}
+    well = await _pulse(request).beats()
     return answer(
         {
             "healthy_endpoints": [state] if well else [],
@@ -59,12 +64,6 @@ def health_endpoint(house: TheHouse) -> Response:
     )
 
 
-def _reachable(house: House) -> bool:
-    """Return whether the database answers a question now."""
-    try:
-        house.directory.config(ALLOWED_IPS)
-    except Exception as error:
-        # One line: probes ask every few seconds.
-        _log.warning("The database does not answer (%s).", type(error).__name__)
-        return False
-    return True
+def _pulse(request: Request) -> Pulse:
+    pulse: Pulse = request.app.state.pulse
+    return pulse

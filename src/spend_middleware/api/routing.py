@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from spend_middleware.api.errors import ProxyError
+from spend_middleware.api.threads import threaded
 from spend_middleware.errors import ConfigurationError, NotFoundError, StoreError
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -115,7 +116,9 @@ class GuardedRoute(APIRoute):
     def __init__(self, declared: Declared, gate: Gate) -> None:
         self.permission = declared.permission
         self.gate = gate
-        super().__init__(declared.path, declared.endpoint, methods=[declared.method], **declared.options)
+        super().__init__(
+            declared.path, threaded(declared.endpoint), methods=[declared.method], **declared.options
+        )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's own way of answering, behind the gate."""
