@@ -50,6 +50,13 @@ def post(http: TestClient, path: str, body: Any) -> Any:
     return http.post(path, content=text, headers={"content-type": "application/json"})
 
 
+def said(answer: Any) -> str:
+    """Return the message of a refusal in any of the four bodies that LiteLLM's routes have."""
+    body = answer.json()
+    detail = body["error"]["message"] if "error" in body else body["detail"]
+    return str(detail["error"]) if isinstance(detail, dict) else str(detail)
+
+
 def kinds(shape: Any, where: str = "") -> dict[str, str]:
     """Return the JSON kind of every key of a row, in its order; `null` stands for what is not set."""
     names = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null", dict: "{}", list: "[]"}

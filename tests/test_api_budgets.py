@@ -62,7 +62,7 @@ REFUSED = [
     ("/budget/new", {"max_budget": -1}, 400),
     ("/budget/new", {"budget_duration": "10D"}, 400),
     ("/budget/new", {"temp_budget_expiry": "yesterday"}, 422),
-    ("/budget/new", {"temp_budget_expiry": "1900-01-01T00:00:00"}, 400),
+    ("/budget/new", {"temp_budget_expiry": "1900-01-01T00:00:00"}, 422),
     ("/budget/update", {"budget_id": "nowhere"}, 404),
     ("/budget/update", {"max_budget": 1}, 400),
     ("/budget/update", {"budget_id": "b", "budget_duration": "soon"}, 400),

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api_house import bearer, client, raw, sha, spending
-from entity_house import HOSTILE, NUMBERS, kinds, post, served, skeleton
+from entity_house import HOSTILE, NUMBERS, kinds, post, said, served, skeleton
 
 GENERATED = skeleton(
     "key_alias:null duration:null models:[] spend:float max_budget:null user_id:null team_id:null agent_id:null "
@@ -125,7 +125,7 @@ def test_a_key_lives_from_generate_to_delete(http: TestClient) -> None:
         "deleted_keys": [key["key"]]
     }
     assert error(http.get("/key/info", params={"key": key["key"]}))[:2] == (404, "not_found_error")
-    assert error(http.post("/key/delete", json={"keys": [key["key"]]}))[:2] == (404, "not_found_error")
+    assert error(http.post("/key/delete", json={"keys": [key["key"]]}))[0] == 404
 
 
 def test_keys_are_deleted_by_their_aliases(http: TestClient) -> None:
@@ -177,8 +177,9 @@ def test_spend_is_reset_to_an_amount_and_no_higher(http: TestClient) -> None:
         "max_budget": 3.0,
         "budget_reset_at": None,
     }
-    assert error(http.post(path, json={"reset_to": 0.6}))[0] == 400
-    assert error(http.post(path, json={"reset_to": -1}))[0] == 400
+    for amount in (0.6, -1):
+        refused = http.post(path, json={"reset_to": amount})
+        assert (refused.status_code, said(refused)[:9]) == (400, "reset_to ")
     assert http.get("/key/info", params={"key": key["token"]}).json()["info"]["total_spend"] == 1.5
 
 
@@ -201,7 +202,10 @@ def test_fields_that_only_a_proxy_acts_on_are_kept_and_shown(http: TestClient) -
         "model_rpm_limit": {"m": 1},
         "tags": ["a"],
     }
-    assert info["budget_limits"] == [{"budget_duration": "1d", "max_budget": 0.1}]
+    (window,) = info["budget_limits"]
+    assert key["budget_limits"] == [window]
+    assert (window["budget_duration"], window["max_budget"]) == ("1d", 0.1)
+    assert window["reset_at"][10:] == "T00:00:00+00:00", "days end at midnight"
 
 
 REFUSED = [
@@ -220,6 +224,12 @@ REFUSED = [
     ({"budget_duration": "999999999y"}, 400, "after year 9999"),
     ({"duration": "forever"}, 400, "Invalid duration 'forever'"),
     ({"duration": "9999y"}, 400, "after year 9999"),
+    (
+        {"budget_limits": [{"budget_duration": "soon", "max_budget": 1}]},
+        400,
+        "Invalid budget_duration 'soon'",
+    ),
+    ({"budget_limits": [{"budget_duration": "1d", "max_budget": -1}]}, 400, "cannot be negative"),
 ]
 
 
@@ -379,3 +389,87 @@ def test_a_key_that_may_read_spend_says_so_and_false_opens_nothing(tmp_path: Pat
                 "/global/spend/tags?start_date=2026-05-01&end_date=2026-05-31", headers=headers
             ).status_code
     assert statuses == {True: 200, False: 401}
+
+
+# -- many at once, aliases and service accounts
+
+
+def test_a_key_may_be_named_by_its_alias_and_warned_from_an_amount_on(http: TestClient) -> None:
+    key = made(http, key_alias="billing")
+    body = {
+        "key_alias": "billing",
+        "soft_budget": 2,
+        "temp_budget_increase": 5,
+        "temp_budget_expiry": "2030-01-01T00:00:00Z",
+    }
+    changed = http.post("/key/update", json=body).json()
+    assert (changed["key"], changed["key_alias"]) == (key["token"], "billing")
+    assert changed["metadata"] == {
+        "temp_budget_increase": 5.0,
+        "temp_budget_expiry": "2030-01-01T00:00:00+00:00",
+    }
+    info = http.get("/key/info", params={"key": key["key"]}).json()["info"]
+    assert info["litellm_budget_table"]["soft_budget"] == 2.0
+    http.post("/key/update", json={"key": key["key"], "soft_budget": 3})
+    again = http.get("/key/info", params={"key": key["key"]}).json()["info"]
+    assert (again["budget_id"], again["litellm_budget_table"]["soft_budget"]) == (info["budget_id"], 3.0)
+    for wrong in ({}, {"key": "k", "temp_budget_increase": 1}):
+        assert http.post("/key/update", json=wrong).status_code == 422
+
+
+def test_many_keys_change_and_each_says_what_became_of_it(http: TestClient) -> None:
+    key = made(http)
+    body = {
+        "keys": [{"key": key["key"], "max_budget": 7, "tags": ["a"]}, {"key": "sk-nowhere", "max_budget": 1}]
+    }
+    done = http.post("/key/bulk_update", json=body).json()
+    assert (done["total_requested"], len(done["successful_updates"]), len(done["failed_updates"])) == (
+        2,
+        1,
+        1,
+    )
+    info = done["successful_updates"][0]["key_info"]
+    assert (info["max_budget"], info["metadata"], "token" in info) == (7.0, {"tags": ["a"]}, False)
+    assert done["failed_updates"][0] == {
+        "key": "sk-nowhere", "key_info": None, "failed_reason": "Key not found in database",
+    }  # fmt: skip
+    assert http.post("/key/bulk_update", json={"keys": []}).status_code == 400
+
+
+def test_the_keys_of_a_team_change_together_and_no_others(http: TestClient) -> None:
+    body = {"team_id": "t-prod", "all_keys_in_team": True, "update_fields": {"max_budget": 3}}
+    done = http.post("/team/key/bulk_update", json=body).json()
+    assert [one["key"] for one in done["successful_updates"]] == [sha(raw("team"))]
+    outside = {"team_id": "t-prod", "key_ids": [raw("nobody")], "update_fields": {"max_budget": 3}}
+    assert http.post("/team/key/bulk_update", json=outside).status_code == 404
+    assert http.get("/key/info", params={"key": raw("nobody")}).json()["info"]["max_budget"] is None
+
+
+def test_a_service_account_belongs_to_a_team_and_to_no_user(http: TestClient) -> None:
+    body = {"team_id": "t-prod", "user_id": "ishaan", "key_alias": "robot"}
+    key = http.post("/key/service-account/generate", json=body).json()
+    assert (key["user_id"], key["team_id"]) == (None, "t-prod")
+    assert key["metadata"] == {"service_account_id": "robot"}
+
+
+def test_aliases_are_paged_by_the_alphabet(http: TestClient) -> None:
+    page = http.get("/key/aliases", params={"size": 2, "page": 1}).json()
+    assert page["aliases"] == ["alias-admin", "alias-blocked"]
+    assert (page["current_page"], page["size"], page["total_pages"]) == (1, 2, -(-page["total_count"] // 2))
+    assert http.get("/key/aliases", params={"team_id": "t-prod"}).json()["aliases"] == ["alias-team"]
+    mine = http.get("/key/aliases", headers=bearer("internal")).json()["aliases"]
+    assert mine == ["alias-internal"]
+
+
+def test_keys_are_listed_by_how_they_stand(http: TestClient) -> None:
+    def aliases(**asked: str) -> set[str]:
+        params = {"return_full_object": "true", "size": "100", **asked}
+        return {key["key_alias"] for key in http.get("/key/list", params=params).json()["keys"]}
+
+    assert aliases(status="revoked") == aliases(status="blocked") == {"alias-blocked"}
+    assert aliases(expires="expired") == {"alias-expired"}
+    assert "alias-blocked" in aliases(expires="active")
+    assert aliases(status="deleted") == set()
+    made(http, key_alias="grouped", access_group_ids=["group-1"])
+    assert aliases(access_group_id="group-1") == {"grouped"}
+    assert aliases(access_group_id="group") == set()

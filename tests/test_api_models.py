@@ -103,7 +103,15 @@ def test_keys_and_users_come_by_spend(http: TestClient) -> None:
     users = http.get("/spend/users").json()
     assert [(user["user_id"], user["spend"]) for user in users[:2]] == [("krrish", 0.002), ("ishaan", 0.001)]
     assert len(users) == len(USERS)
-    assert [user["user_id"] for user in http.get("/spend/users?user_id=root").json()] == ["root"]
+    assert {user["user_id"]: user["key_aliases"] for user in users}["root"] == [
+        "alias-admin",
+        "alias-blocked",
+        "alias-expired",
+    ]
+    assert isinstance(users[-1]["spend"], int), "a whole number has no point in LiteLLM's list of all"
+    (one,) = http.get("/spend/users?user_id=root").json()
+    assert (one["user_id"], one["spend"], one["organization_memberships"]) == ("root", 0.0, [])
+    assert isinstance(one["spend"], float)
 
 
 def test_an_internal_user_sees_its_own_keys_and_itself(http: TestClient) -> None:
@@ -113,7 +121,9 @@ def test_an_internal_user_sees_its_own_keys_and_itself(http: TestClient) -> None
     assert [user["user_id"] for user in http.get("/spend/users", headers=bearer("internal")).json()] == [
         "ishaan"
     ]
-    assert http.get("/spend/users?user_id=root", headers=bearer("internal")).json() == []
+    refused = http.get("/spend/users?user_id=root", headers=bearer("internal"))
+    assert (refused.status_code, list(refused.json())) == (403, ["detail"])
+    assert http.get("/spend/users", headers=bearer("opened")).status_code == 200
 
 
 # -- health

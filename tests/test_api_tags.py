@@ -26,7 +26,9 @@ def test_a_tag_lives_from_new_to_delete(http: TestClient) -> None:
     made = http.post("/tag/new", json=body).json()
     assert made["message"] == "Tag tag-c created successfully"
     assert list(made["tag"]) == TAG
-    info = http.post("/tag/info", json={"names": ["tag-c", "nowhere"]}).json()
+    info = http.post("/tag/info", json={"names": ["tag-c"]}).json()
+    missing = http.post("/tag/info", json={"names": ["tag-c", "nowhere"]})
+    assert (missing.status_code, missing.json()) == (404, {"detail": "Tags not found: nowhere"})
     assert list(info) == ["tag-c"]
     assert list(info["tag-c"]) == [*TAG, "litellm_budget_table"]
     assert info["tag-c"]["litellm_budget_table"]["max_budget"] == 3.0

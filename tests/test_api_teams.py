@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from api_house import bearer, raw, sha
-from entity_house import HOSTILE, NUMBERS, kinds, post, served, skeleton
+from entity_house import HOSTILE, NUMBERS, kinds, post, said, served, skeleton
 
 TEAM = skeleton(
     "team_alias:null team_id:str organization_id:null admins:[] members:[] members_with_roles:[] "
@@ -153,7 +153,7 @@ def test_members_come_change_and_go(http: TestClient) -> None:
         one["user_id"] for one in left["members_with_roles"]
     ] == ["default_user_id", "ishaan"]
     gone = http.post("/team/member_delete", json={"team_id": team_id, "user_id": ann["user_id"]})
-    assert gone.status_code == 404
+    assert gone.status_code == 400
 
 
 REFUSED = [
@@ -167,8 +167,17 @@ REFUSED = [
     ("/team/block", {"team_id": "nowhere"}, 404, "Team not found"),
     ("/team/delete", {"team_ids": ["t-prod", "nowhere"]}, 404, "Team not found"),
     ("/team/member_add", {"team_id": "nowhere", "member": {"user_id": "u"}}, 404, "Team not found"),
-    ("/team/member_update", {"team_id": "t-prod", "user_id": "u"}, 404, "is not a member of team=t-prod"),
-    ("/team/member_delete", {"team_id": "t-prod"}, 404, "is not a member"),
+    (
+        "/team/member_add",
+        {"team_id": "t-prod", "member": {"user_id": "krrish", "user_email": "ishaan@example.com"}},
+        400,
+        "do not belong to the same user",
+    ),
+    ("/team/member_update", {"team_id": "t-prod", "user_id": "u"}, 400, "is not a member of team=t-prod"),
+    ("/team/member_delete", {"team_id": "t-prod"}, 400, "is not a member"),
+    ("/team/model/add", {"team_id": "nowhere", "models": ["m"]}, 404, "Team not found"),
+    ("/team/bulk_member_add", {"team_id": "t-prod"}, 400, "At least one member"),
+    ("/team/t-prod/member/u/reset_spend", {"reset_to": 0}, 404, "is not a member"),
 ]
 
 
@@ -177,7 +186,7 @@ def test_what_cannot_be_is_refused_and_leaves_nothing_behind(http: TestClient) -
     for path, fields, status, message in REFUSED:
         answer = http.post(path, json=fields)
         assert answer.status_code == status, (path, fields, answer.text)
-        assert message in answer.json()["error"]["message"], (path, fields)
+        assert message in said(answer), (path, fields)
     cases: list[dict[str, Any]] = [
         {name: value} for name in ("team_id", "team_alias", "budget_duration") for value in HOSTILE.values()
     ]
@@ -252,3 +261,71 @@ def test_a_team_admin_changes_the_members_of_the_team_and_of_no_other(http: Test
     for team_id, status in (("t-prod", 200), ("t-test", 403)):
         body = {"team_id": team_id, "member": {"role": "user", "user_id": "krrish"}}
         assert http.post("/team/member_add", json=body, headers=mine).status_code == status
+
+
+# -- models, many members, and the caller itself
+
+
+def test_models_are_added_to_a_team_and_taken_from_it(http: TestClient) -> None:
+    team_id = made(http)["team_id"]
+    start = http.get("/team/info", params={"team_id": team_id}).json()["team_info"]["models"]
+    added = http.post("/team/model/add", json={"team_id": team_id, "models": ["m-1", "m-1"]}).json()
+    assert added["models"] == sorted({*(start or ["all-proxy-models"]), "m-1"})
+    left = http.post("/team/model/delete", json={"team_id": team_id, "models": ["m-1"]}).json()
+    assert "m-1" not in left["models"]
+    patched = http.patch(f"/team/{team_id}", json={"team_alias": "Renamed", "guardrails": ["g"]}).json()
+    assert (patched["team_alias"], patched["metadata"]["guardrails"]) == ("Renamed", ["g"])
+
+
+def test_many_people_are_put_into_a_team_or_none_of_them(http: TestClient) -> None:
+    team_id = made(http)["team_id"]
+    body = {
+        "team_id": team_id,
+        "members": [{"user_id": "ishaan"}, {"user_id": "krrish"}],
+        "max_budget_in_team": 2,
+    }
+    done = http.post("/team/bulk_member_add", json=body).json()
+    assert (done["total_requested"], done["successful_additions"], done["failed_additions"]) == (2, 2, 0)
+    assert [one["user_id"] for one in done["results"]] == ["ishaan", "krrish"]
+    again = http.post(
+        "/team/bulk_member_add", json={**body, "members": [{"user_id": "x"}, {"user_id": "krrish"}]}
+    )
+    assert (again.status_code, again.json()["error"]["type"]) == (400, "team_member_already_in_team")
+    everybody = http.post("/team/bulk_member_add", json={"team_id": team_id, "all_users": True}).json()
+    assert {one["user_id"] for one in everybody["results"]} == {"root", "auditor"}
+
+
+def test_a_member_sees_itself_and_its_spend_and_budget_are_reset(http: TestClient) -> None:
+    team_id = made(http, team_member_budget=5, team_member_rpm_limit=7)["team_id"]
+    shared = http.get("/team/info", params={"team_id": team_id}).json()["team_info"][
+        "team_member_budget_table"
+    ]
+    assert (shared["max_budget"], shared["rpm_limit"]) == (5.0, 7)
+    member = {"role": "user", "user_id": "ishaan"}
+    http.post("/team/member_add", json={"team_id": team_id, "member": member, "max_budget_in_team": 2})
+    me = http.get(f"/team/{team_id}/members/me", headers=bearer("internal")).json()
+    assert (me["user_id"], me["role"], me["litellm_budget_table"]["max_budget"]) == ("ishaan", "user", 2.0)
+    sources = {
+        one["user_id"]: one["budget_source"]
+        for one in http.get("/team/info", params={"team_id": team_id}).json()["team_memberships"]
+    }
+    assert sources["ishaan"] == "custom"
+    reset = http.post(f"/team/{team_id}/member/ishaan/reset_budget").json()
+    assert (reset["budget_id"], reset["budget_source"]) == (shared["budget_id"], "team_default")
+    spent = http.post(f"/team/{team_id}/member/ishaan/reset_spend", json={"reset_to": 0}).json()
+    assert (spent["spend"], spent["previous_spend"], spent["max_budget"]) == (0.0, 0.0, 5.0)
+    assert http.get(f"/team/{team_id}/members/me", headers=bearer("nobody")).status_code == 400
+
+
+def test_spend_within_teams_is_told_by_user_and_others_see_their_own_line(http: TestClient) -> None:
+    query = {"team_ids": "t-prod,t-test", "start_date": "2026-05-06", "end_date": "2026-05-06"}
+    lines = http.get("/team/spend/by_user", params=query).json()["results"]
+    assert [(one["team_id"], one["team_alias"], one["user_id"], one["spend"]) for one in lines] == [
+        ("t-prod", "Prod Team", "", 0.002),
+        ("t-prod", "Prod Team", "ishaan", 0.001),
+    ]
+    assert http.get("/team/spend/by_user", params=query, headers=bearer("team")).status_code == 403
+    own = http.get(
+        "/team/spend/by_user", params={**query, "team_ids": "t-prod"}, headers=bearer("team")
+    ).json()
+    assert own["results"] == [], "a key without a user has no line"

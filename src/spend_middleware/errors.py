@@ -44,4 +44,12 @@ class NotFoundError(SpendError, LookupError):
 
 
 class TakenError(ConfigurationError):
-    """The name is taken by something else."""
+    """The name is taken by something else.
+
+    Args:
+        field: The field of the request that holds the name.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from spend_middleware.api.answers import answer
 from spend_middleware.api.asked import TheCaller
-from spend_middleware.api.desk import TheDirectory, actor, refusing
+from spend_middleware.api.desk import TheDirectory, actor
+from spend_middleware.api.refusals import detailed, refusing
 from spend_middleware.api.routing import Permission, Routes
-from spend_middleware.api.schemas_customers import (
+from spend_middleware.api.schemas_budgets import (
     BudgetDeleteRequest,
     BudgetNewRequest,
     BudgetRequest,
     BudgetSetting,
 )
 from spend_middleware.api.schemas_entities import BudgetRow, Part, budget_row, budget_values, filled
-from spend_middleware.errors import ConfigurationError, NotFoundError
 from spend_middleware.store import directory_budgets
 from spend_middleware.store.entities import SpendBudget
-from spend_middleware.store.standing import EPOCH, micros
 
 routes = Routes("budget management")
 
@@ -40,11 +38,8 @@ _SETTINGS = (
 @routes.post("/budget/new", permission=Permission.ADMIN, response_model=BudgetRow)
 def new_budget(directory: TheDirectory, caller: TheCaller, data: BudgetNewRequest) -> Response:
     """Make a budget that customers, tags, members and keys can be linked to."""
-    try:
-        with directory.write(actor(caller)) as desk:
-            budget = directory_budgets.create_budget(desk, _wanted(data))
-    except ConfigurationError as error:
-        raise HTTPException(400, {"error": str(error)}) from None
+    with refusing(detailed), directory.write(actor(caller)) as desk:
+        budget = directory_budgets.create_budget(desk, data.wanted())
     return answer(budget_row(directory, budget))
 
 
@@ -52,7 +47,7 @@ def new_budget(directory: TheDirectory, caller: TheCaller, data: BudgetNewReques
 def info_budget(directory: TheDirectory, data: BudgetRequest) -> Response:
     """Show budgets; unknown ids are left out."""
     if not data.budgets:
-        raise HTTPException(400, {"error": "Name the budgets to show in `budgets`."})
+        raise detailed(400, "Specify list of budget id's to query, in `budgets`.")
     with directory.read() as desk:
         found = desk.some(SpendBudget, SpendBudget.budget_id, data.budgets)
     return answer([budget_row(directory, budget) for budget in found])
@@ -62,15 +57,9 @@ def info_budget(directory: TheDirectory, data: BudgetRequest) -> Response:
 def update_budget(directory: TheDirectory, caller: TheCaller, data: BudgetNewRequest) -> Response:
     """Change the fields of a budget that are given."""
     if data.budget_id is None:
-        raise HTTPException(400, {"error": "budget_id is required"})
-    wanted = _wanted(data)
-    try:
-        with directory.write(actor(caller)) as desk:
-            budget = directory_budgets.change_budget(desk, data.budget_id, wanted)
-    except NotFoundError as error:
-        raise HTTPException(404, {"error": str(error)}) from None
-    except ConfigurationError as error:
-        raise HTTPException(400, {"error": str(error)}) from None
+        raise detailed(400, "budget_id is required")
+    with refusing(detailed), directory.write(actor(caller)) as desk:
+        budget = directory_budgets.change_budget(desk, data.budget_id, data.wanted())
     return answer(budget_row(directory, budget))
 
 
@@ -95,7 +84,7 @@ def budget_settings(
     directory: TheDirectory, budget_id: Annotated[Part, Query(description="The budget.")]
 ) -> Response:
     """Show the fields of a budget one by one, for a form."""
-    with refusing("budget_id"), directory.read() as desk:
+    with refusing(detailed), directory.read() as desk:
         values = budget_values(directory, directory_budgets.get_budget(desk, budget_id))
     return answer([_setting(name, kind, text, values[name]) for name, kind, text in _SETTINGS])
 
@@ -103,14 +92,3 @@ def budget_settings(
 def _setting(name: str, kind: str, text: str, value: Any) -> dict[str, Any]:
     said = {"field_name": name, "field_type": kind, "field_description": text, "field_value": value}
     return filled(BudgetSetting, said | {"stored_in_db": value is not None})
-
-
-def _wanted(data: BudgetNewRequest) -> dict[str, Any]:
-    wanted = data.given()
-    for name in ("budget_reset_at", "temp_budget_expiry"):
-        at: datetime | None = wanted.get(name)
-        if at is not None:
-            wanted[name] = micros(at if at.tzinfo is not None else at.replace(tzinfo=UTC))
-            if wanted[name] < micros(EPOCH):
-                raise HTTPException(400, {"error": f"{name} lies before 1970"})
-    return wanted

@@ -13,7 +13,7 @@ from spend_middleware.api.asked import TheHouse
 from spend_middleware.api.desk import TheDirectory
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.routing import Permission, Routes
-from spend_middleware.api.schemas_customers import CostConfig, CostConfigSet
+from spend_middleware.api.schemas_budgets import CostConfig, CostConfigSet
 from spend_middleware.api.schemas_entities import Name
 from spend_middleware.errors import PriceError
 from spend_middleware.pricing.book import PriceBook

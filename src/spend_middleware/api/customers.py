@@ -10,8 +10,9 @@ from fastapi.responses import Response
 
 from spend_middleware.api.answers import answer
 from spend_middleware.api.asked import TheCaller
-from spend_middleware.api.desk import TheDirectory, actor, refusing
+from spend_middleware.api.desk import TheDirectory, actor
 from spend_middleware.api.errors import ProxyError
+from spend_middleware.api.refusals import enveloped, refusing
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_customers import (
     BlockUsers,
@@ -34,6 +35,7 @@ routes = Routes("Customer Management")
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
+_TAKEN = enveloped("bad_request", "user_id")
 _MISSING = "not_found"
 """LiteLLM's word for a customer that does not exist; elsewhere it is not_found_error."""
 
@@ -54,8 +56,8 @@ def _both(method: str, word: str, permission: Permission, model: Any) -> Callabl
 @_both("POST", "new", Permission.ADMIN, CustomerResponse)
 def new_end_user(directory: TheDirectory, caller: TheCaller, data: NewCustomerRequest) -> Response:
     """Make a customer; customers that calls name are listed without that."""
-    with refusing("user_id", "bad_request"), directory.write(actor(caller)) as desk:
-        customer = directory_customers.create(desk, data.given())
+    with refusing(taken=_TAKEN), directory.write(actor(caller)) as desk:
+        customer = directory_customers.create(desk, data.wanted())
     return answer(_rows(directory, [customer])[0])
 
 
@@ -76,8 +78,8 @@ def update_end_user(directory: TheDirectory, caller: TheCaller, data: UpdateCust
     """Change the fields of a customer that are given."""
     if not directory_customers.known(directory, [data.user_id]):
         raise _unknown(data.user_id, "user_id")
-    with refusing("user_id", "bad_request"), directory.write(actor(caller)) as desk:
-        customer = directory_customers.change(desk, data.user_id, data.given())
+    with refusing(), directory.write(actor(caller)) as desk:
+        customer = directory_customers.change(desk, data.user_id, data.wanted())
     return answer(_rows(directory, [customer])[0])
 
 
@@ -88,7 +90,7 @@ def delete_end_user(directory: TheDirectory, caller: TheCaller, data: DeleteCust
     known = {customer.user_id for customer in directory_customers.known(directory, wanted)}
     missing = [user_id for user_id in wanted if user_id not in known]
     if missing:
-        raise _unknown(missing[0], "user_ids")
+        raise ProxyError(404, f"End User Id(s)={', '.join(missing)} do not exist in db", _MISSING, "user_ids")
     with directory.write(actor(caller)) as desk:
         for user_id in wanted:
             directory_customers.delete(desk, user_id)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, NoReturn, cast
+from typing import Annotated, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from spend_middleware.api.access import Caller
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.rights import INTERNAL_USER
 from spend_middleware.api.schemas_entities import Part
-from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
 from spend_middleware.store.directory import Directory
 
 
@@ -25,6 +22,22 @@ TheDirectory = Annotated[Directory, Depends(_directory)]
 
 QueryPage = Annotated[int, Query(ge=1, le=1_000_000, description="Page, from 1.")]
 Search = Annotated[Part | None, Query(description="A piece of text to look for.")]
+
+
+async def _changed_by(
+    _name: Annotated[
+        str | None,
+        Header(
+            alias="litellm-changed-by",
+            description="Taken for LiteLLM's sake: the caller's user stands in the row.",
+        ),
+    ] = None,
+) -> None:
+    """Take LiteLLM's word on who asked for a change; it goes into its audit log, which is not kept here."""
+
+
+CHANGED_BY = [Depends(_changed_by)]
+"""The header that LiteLLM's routes of changes take."""
 
 
 def actor(caller: Caller) -> str:
@@ -42,36 +55,6 @@ def led_teams(caller: Caller) -> frozenset[str]:
     """Return the teams that a caller may manage as their admin."""
     teams = frozenset(getattr(caller.record, "admin_teams", ()))
     return teams if caller.role == INTERNAL_USER else frozenset()
-
-
-def forbid(message: str) -> NoReturn:
-    """Refuse a caller who is known, but not entitled."""
-    raise ProxyError(403, message, "auth_error")
-
-
-@contextmanager
-def refusing(
-    param: str | None = "None",
-    kind: str = "bad_request_error",
-    *,
-    missing: str = "not_found_error",
-    taken: int = 400,
-) -> Iterator[None]:
-    """Turn what the directory refuses into LiteLLM's error bodies.
-
-    Args:
-        param: The parameter at fault.
-        kind: LiteLLM's word for a bad value; `missing` is the one for something that does not exist.
-        taken: The status of a name that is taken.
-    """
-    try:
-        yield
-    except TakenError as error:
-        raise ProxyError(taken, str(error), kind, param) from None
-    except ConfigurationError as error:
-        raise ProxyError(400, str(error), kind, param) from None
-    except NotFoundError as error:
-        raise ProxyError(404, str(error), missing, param) from None
 
 
 def pages(total: int, size: int) -> int:

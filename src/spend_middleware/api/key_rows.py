@@ -12,6 +12,7 @@ from spend_middleware.api.schemas_key_rows import GenerateKeyResponse, KeyObject
 from spend_middleware.api.schemas_keys import IN_METADATA
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_budgets import budgets_of
+from spend_middleware.store.directory_limits import windows_now
 from spend_middleware.store.entities import SpendBudget, SpendKey, SpendTeam, SpendUser
 from spend_middleware.store.report_values import By
 
@@ -107,6 +108,7 @@ def _values(directory: Directory, keys: Sequence[SpendKey]) -> list[dict[str, An
             "spend": usd(accounts[key.token].spend),
             "total_spend": usd(totals[key.token]),
             "budget_reset_at": zulu(accounts[key.token].reset_at) if key.budget_duration else None,
+            "budget_limits": windows_now(key.extras.get("budget_limits"), directory.now(), directory.zone),
         }
         for key in keys
     ]

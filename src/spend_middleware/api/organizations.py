@@ -11,10 +11,13 @@ from fastapi.responses import Response
 from spend_middleware.api.access import Caller
 from spend_middleware.api.answers import answer, zulu
 from spend_middleware.api.asked import TheCaller
-from spend_middleware.api.desk import TheDirectory, actor, forbid, refusing
+from spend_middleware.api.desk import TheDirectory, actor
+from spend_middleware.api.refusals import AUTH, detailed, forbid, refusing
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas import Answer
-from spend_middleware.api.schemas_customers import (
+from spend_middleware.api.schemas_entities import Part, budget_part, filled, usd
+from spend_middleware.api.schemas_organizations import (
+    ORGANIZATION_METADATA,
     DeleteOrganizationRequest,
     LiteLLM_OrganizationMembershipTable,
     LiteLLM_OrganizationTableWithMembers,
@@ -27,7 +30,6 @@ from spend_middleware.api.schemas_customers import (
     OrganizationRequest,
     OrganizationUpdate,
 )
-from spend_middleware.api.schemas_entities import Part, budget_part, filled, usd
 from spend_middleware.api.schemas_users import UserMember
 from spend_middleware.api.team_rows import team_rows
 from spend_middleware.api.user_rows import user_rows
@@ -45,8 +47,8 @@ routes = Routes("organization management")
 @routes.post("/organization/new", permission=Permission.ADMIN, response_model=NewOrganizationResponse)
 def new_organization(directory: TheDirectory, caller: TheCaller, data: NewOrganizationRequest) -> Response:
     """Make an organization with a budget."""
-    with refusing("organization_id"), directory.write(actor(caller)) as desk:
-        made = directory_organizations.create(desk, _wanted(data.given()))
+    with refusing(detailed), directory.write(actor(caller)) as desk:
+        made = directory_organizations.create(desk, _wanted(data.wanted()))
     return answer(_rows(directory, [made], NewOrganizationResponse)[0])
 
 
@@ -55,10 +57,10 @@ def new_organization(directory: TheDirectory, caller: TheCaller, data: NewOrgani
 )
 def update_organization(directory: TheDirectory, caller: TheCaller, data: OrganizationUpdate) -> Response:
     """Change the fields of an organization that are given."""
-    with refusing("organization_id"), directory.write(actor(caller)) as desk:
+    with refusing(detailed), directory.write(actor(caller)) as desk:
         known = directory_organizations.get(desk, data.organization_id)
         changed = directory_organizations.change(
-            desk, data.organization_id, _wanted(data.given(), known.organization_metadata)
+            desk, data.organization_id, _wanted(data.wanted(), known.organization_metadata)
         )
     return answer(_whole(directory, [changed])[0])
 
@@ -72,10 +74,10 @@ def delete_organization(
     directory: TheDirectory, caller: TheCaller, data: DeleteOrganizationRequest
 ) -> Response:
     """Delete organizations, and show them a last time; their calls stay in the ledger."""
-    with refusing("organization_ids"), directory.read() as desk:
+    with refusing(detailed), directory.read() as desk:
         found = [directory_organizations.get(desk, one) for one in dict.fromkeys(data.organization_ids)]
     shown = _whole(directory, found)
-    with refusing("organization_ids"), directory.write(actor(caller)) as desk:
+    with refusing(detailed), directory.write(actor(caller)) as desk:
         directory_organizations.delete(desk, data.organization_ids)
     return answer(shown)
 
@@ -90,8 +92,8 @@ def info_organization(
 ) -> Response:
     """Tell all about an organization: columns, members and teams."""
     if not caller.sees_all and organization_id not in _own(directory, caller):
-        forbid(f"You are not a member of organization_id={organization_id}, so you may not see it.")
-    with refusing("organization_id"), directory.read() as desk:
+        forbid(f"You are not a member of organization_id={organization_id}, so you may not see it.", detailed)
+    with refusing(detailed), directory.read() as desk:
         found = directory_organizations.get(desk, organization_id)
     return answer(_whole(directory, [found])[0])
 
@@ -103,6 +105,8 @@ def info_organization(
 )
 def deprecated_info_organization(directory: TheDirectory, data: OrganizationRequest) -> Response:
     """Show several organizations; unknown ids are left out."""
+    if not data.organizations:
+        raise detailed(400, "Specify list of organization id's to query, in `organizations`.")
     with directory.read() as desk:
         found = desk.some(SpendOrganization, SpendOrganization.organization_id, data.organizations)
     return answer(_whole(directory, found))
@@ -138,7 +142,7 @@ def organization_member_add(
     """Put people into an organization; who is not known yet becomes a user."""
     asked = data.member if isinstance(data.member, list) else [data.member]
     members = [Member(one.role, one.user_id, one.user_email) for one in asked]
-    with refusing("member"), directory.write(actor(caller)) as desk:
+    with refusing(AUTH), directory.write(actor(caller)) as desk:
         directory_organizations.get(desk, data.organization_id)
         added = directory_members.add_members(
             desk, ORGANIZATION, data.organization_id, members, data.max_budget_in_organization
@@ -163,7 +167,7 @@ def organization_member_update(
 ) -> Response:
     """Change a member's role or budget in an organization."""
     wanted = {"role": data.role, "max_budget": data.max_budget_in_organization}
-    with refusing("user_id"), directory.write(actor(caller)) as desk:
+    with refusing(detailed), directory.write(actor(caller)) as desk:
         member = directory_members.member(
             desk, ORGANIZATION, data.organization_id, data.user_id, data.user_email
         )
@@ -180,7 +184,7 @@ def organization_member_delete(
     directory: TheDirectory, caller: TheCaller, data: OrganizationMemberDeleteRequest
 ) -> Response:
     """Take a member out of an organization, and show the membership a last time."""
-    with refusing("user_id"), directory.write(actor(caller)) as desk:
+    with refusing(detailed), directory.write(actor(caller)) as desk:
         member = directory_members.member(
             desk, ORGANIZATION, data.organization_id, data.user_id, data.user_email
         )
@@ -264,7 +268,9 @@ def _member_rows(directory: Directory, members: Sequence[SpendMembership]) -> li
 
 
 def _wanted(given: dict[str, Any], metadata: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    tags = given.pop("tags", None)
-    if tags is not None:
-        given["metadata"] = {**(given.get("metadata") or metadata or {}), "tags": tags}
+    """Return the fields for the directory: what LiteLLM keeps in metadata goes there."""
+    kept = {name: given.pop(name) for name in sorted(ORGANIZATION_METADATA & given.keys())}
+    kept = {name: value for name, value in kept.items() if value is not None}
+    if kept:
+        given["metadata"] = {**(given.get("metadata") or metadata or {}), **kept}
     return given

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -84,6 +85,15 @@ Usd = Annotated[
 
 Count = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number that fits a database's column."""
+
+
+class BudgetWindow(Question):
+    """One of several budgets of a key or a team, each with its own duration."""
+
+    budget_duration: Text
+    max_budget: Usd
+    reset_at: datetime | None = Field(None, description="When the window ends; set here.")
+
 
 Names = Annotated[list[str], Field(default_factory=list)]
 """A list in an answer; empty where nothing is said."""

@@ -1,4 +1,4 @@
-"""What the routes of keys answer, field for field and in the order of LiteLLM's."""
+"""What the routes of keys answer, field for field as LiteLLM's."""
 
 from typing import Any
 
@@ -22,30 +22,23 @@ class KeyReset(Answer):
     budget_reset_at: str | None
 
 
-class KeyHealth(Answer):
+class KeyHealthResponse(Answer):
     """Whether the caller's key works."""
 
     key: str
     logging_callbacks: Any = None
 
 
-class _Token(Answer):
-    token: str
-
-
-class KeyColumns(Answer):
-    """All columns of a key but its hash."""
+class _Asked(Answer):
+    """What can be asked for a key, and every answer about one repeats."""
 
     key_name: str | None = None
     key_alias: str | None = None
-    soft_budget_cooldown: bool = False
     spend: float = 0.0
-    total_spend: float = 0.0
     expires: str | None = None
     models: Names
     aliases: Map
     config: Map
-    router_settings: Map
     user_id: str | None = None
     team_id: str | None = None
     agent_id: str | None = None
@@ -59,22 +52,31 @@ class KeyColumns(Answer):
     tpd_limit: int | None = None
     max_budget: float | None = None
     budget_duration: str | None = None
-    budget_reset_at: str | None = None
     allowed_cache_controls: Names
     allowed_routes: Names
     key_type: str | None = None
-    policies: Names
     access_group_ids: Names
-    model_spend: Map
     model_max_budget: Map
     budget_fallbacks: Map
     budget_id: str | None = None
-    organization_id: str | None = None
+    created_by: str | None = None
+    updated_by: str | None = None
+    budget_limits: Any = None
+    litellm_budget_table: BudgetRow | None = None
+    object_permission: Any = None
+
+
+class _Stored(_Asked):
+    """What comes to a key while it is used."""
+
+    soft_budget_cooldown: bool = False
+    total_spend: float = 0.0
+    router_settings: Map
+    budget_reset_at: str | None = None
+    model_spend: Map
     object_permission_id: str | None = None
     created_at: str
-    created_by: str | None = None
     updated_at: str
-    updated_by: str | None = None
     settings_updated_at: str | None = None
     last_active: str | None = None
     rotation_count: int = 0
@@ -82,24 +84,28 @@ class KeyColumns(Answer):
     rotation_interval: str | None = None
     last_rotation_at: str | None = None
     key_rotation_at: str | None = None
-    budget_limits: Any = None
-    litellm_budget_table: BudgetRow | None = None
+
+
+class KeyColumns(_Stored):
+    """All columns of a key but its hash."""
+
+    policies: Names
+    organization_id: str | None = None
     litellm_organization_table: Any = None
     litellm_project_table: Any = None
-    object_permission: Any = None
     jwt_key_mappings: Any = None
 
 
-class KeyRow(KeyColumns, _Token):
+class KeyRow(KeyColumns):
     """All columns of a key."""
 
-
-class _Named(Answer):
-    key: str
+    token: str
 
 
-class KeyUpdated(KeyColumns, _Token, _Named):
+class KeyUpdated(KeyRow):
     """A key after its change; `key` is the key as it was named in the request."""
+
+    key: str
 
 
 class KeyInfoRow(KeyColumns):
@@ -115,58 +121,11 @@ class KeyInfo(Answer):
     info: KeyInfoRow
 
 
-class KeyBlocked(Answer):
+class KeyBlocked(_Stored):
     """A key as /key/block shows it."""
 
     token: str
-    key_name: str | None = None
-    key_alias: str | None = None
-    spend: float = 0.0
-    total_spend: float = 0.0
-    max_budget: float | None = None
-    expires: str | None = None
-    models: Names
-    aliases: Map
-    config: Map
-    user_id: str | None = None
-    team_id: str | None = None
-    agent_id: str | None = None
-    project_id: str | None = None
-    max_parallel_requests: int | None = None
-    metadata: Map
-    tpm_limit: int | None = None
-    rpm_limit: int | None = None
-    tpd_limit: int | None = None
-    budget_duration: str | None = None
-    budget_reset_at: str | None = None
-    allowed_cache_controls: Names
-    allowed_routes: Names
-    key_type: str | None = None
-    permissions: Map
-    model_spend: Map
-    model_max_budget: Map
-    budget_fallbacks: Map
-    soft_budget_cooldown: bool = False
-    blocked: bool | None = None
-    litellm_budget_table: BudgetRow | None = None
-    budget_id: str | None = None
     org_id: str | None = None
-    created_at: str
-    created_by: str | None = None
-    updated_at: str
-    updated_by: str | None = None
-    settings_updated_at: str | None = None
-    last_active: str | None = None
-    object_permission_id: str | None = None
-    object_permission: Any = None
-    access_group_ids: Names
-    rotation_count: int = 0
-    auto_rotate: bool = False
-    rotation_interval: str | None = None
-    last_rotation_at: str | None = None
-    key_rotation_at: str | None = None
-    router_settings: Map
-    budget_limits: Any = None
 
 
 class KeyObject(KeyBlocked):
@@ -225,7 +184,7 @@ class KeyObject(KeyBlocked):
     jwt_claims: Any = None
 
 
-class KeyList(Answer):
+class KeyListResponseObject(Answer):
     """One page of keys: hashes, or whole keys with return_full_object=true."""
 
     keys: list[str | KeyObject]
@@ -234,28 +193,43 @@ class KeyList(Answer):
     total_pages: int
 
 
-class GenerateKeyResponse(Answer):
+class KeyAliases(Answer):
+    """One page of the aliases of keys."""
+
+    aliases: list[str]
+    total_count: int
+    current_page: int
+    total_pages: int
+    size: int
+
+
+class SuccessfulKeyUpdate(Answer):
+    """One key that was changed."""
+
+    key: str
+    key_info: dict[str, Any]
+
+
+class FailedKeyUpdate(Answer):
+    """One key that was not, and why."""
+
+    key: str
+    key_info: dict[str, Any] | None = None
+    failed_reason: str
+
+
+class BulkUpdateKeyResponse(Answer):
+    """What became of each key."""
+
+    total_requested: int
+    successful_updates: list[SuccessfulKeyUpdate]
+    failed_updates: list[FailedKeyUpdate]
+
+
+class GenerateKeyResponse(_Asked):
     """A new key: what was asked for, and the key itself, which is shown this once."""
 
-    key_alias: str | None = None
     duration: str | None = None
-    models: Names
-    spend: float | None = 0.0
-    max_budget: float | None = None
-    user_id: str | None = None
-    team_id: str | None = None
-    agent_id: str | None = None
-    max_parallel_requests: int | None = None
-    metadata: Map
-    tpm_limit: int | None = None
-    rpm_limit: int | None = None
-    budget_duration: str | None = None
-    budget_limits: Any = None
-    allowed_cache_controls: Names
-    config: Map
-    permissions: Map
-    model_max_budget: Map
-    budget_fallbacks: Map
     model_rpm_limit: Any = None
     model_tpm_limit: Any = None
     mcp_rpm_limit: Any = None
@@ -263,37 +237,23 @@ class GenerateKeyResponse(Answer):
     guardrails: Any = None
     policies: list[str] | None = None
     prompts: Any = None
-    blocked: bool | None = None
-    aliases: Map
-    object_permission: Any = None
     key: str
-    tpd_limit: int | None = None
     default_estimated_output_tokens: Any = None
     default_estimated_output_tokens_per_model: Any = None
-    budget_id: str | None = None
     end_user_budget_id: str | None = None
     tags: list[str] | None = None
     disable_global_guardrails: Any = None
     enable_prompt_caching: Any = None
     throttle_on_budget_exceeded: Any = None
     enforced_params: Any = None
-    allowed_routes: Names
     allowed_passthrough_routes: Any = None
     denied_passthrough_routes: Any = None
     allowed_vector_store_indexes: Any = None
     rpm_limit_type: str | None = None
     tpm_limit_type: str | None = None
     router_settings: dict[str, Any] | None = None
-    access_group_ids: Names
-    key_name: str | None = None
-    key_type: str | None = None
-    expires: str | None = None
     token_id: str | None = None
     organization_id: str | None = None
-    project_id: str | None = None
-    litellm_budget_table: BudgetRow | None = None
     token: str | None = None
-    created_by: str | None = None
-    updated_by: str | None = None
     created_at: str | None = None
     updated_at: str | None = None

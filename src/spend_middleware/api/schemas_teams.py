@@ -1,113 +1,13 @@
-"""What the routes of teams take and answer, field for field as LiteLLM's."""
+"""What the routes of teams answer, field for field as LiteLLM's."""
 
 from typing import Any, Literal
 
 from pydantic import Field
 
 from spend_middleware.api.schemas import Answer
-from spend_middleware.api.schemas_entities import BudgetPart, Count, Map, Name, Names, Question, Text, Usd
+from spend_middleware.api.schemas_entities import BudgetPart, Map, Names
 from spend_middleware.api.schemas_key_rows import KeyRow
 from spend_middleware.api.schemas_users import UserMember
-
-
-class Member(Question):
-    """One person, by user id or by e-mail address; who is not known yet becomes a user."""
-
-    role: Literal["admin", "user"] = "user"
-    user_id: Name | None = None
-    user_email: Name | None = None
-
-
-class TeamFields(Question):
-    """What can be said of a team when it is made and when it is changed."""
-
-    team_alias: Name | None = Field(None, description="The name that reports show.")
-    organization_id: Name | None = None
-    metadata: dict[str, Any] | None = Field(
-        None,
-        description="Free; `tags` in it become tags of every call of its keys, `spend_logs_metadata` key/value pairs.",
-    )
-    models: list[Text] | None = None
-    max_budget: Usd | None = Field(None, description="USD that its keys may spend together in a window.")
-    soft_budget: Usd | None = Field(
-        None, description="USD from which on somebody is warned; below max_budget."
-    )
-    budget_duration: Text | None = Field(None, description="How long a window is, such as 30d.")
-    budget_limits: list[dict[str, Any]] | None = None
-    tpm_limit: Count | None = None
-    rpm_limit: Count | None = None
-    tpd_limit: Count | None = None
-    max_parallel_requests: Count | None = None
-    blocked: bool | None = None
-    tags: list[Text] | None = Field(None, description="Kept as metadata.tags.")
-    team_member_budget: Usd | None = Field(None, description="USD that each member may spend in the team.")
-    team_member_budget_duration: Text | None = None
-    team_member_permissions: list[Text] | None = None
-    model_max_budget: dict[str, Any] | None = None
-    router_settings: dict[str, Any] | None = None
-    access_group_ids: list[Text] | None = None
-    policies: list[Text] | None = None
-    default_team_member_models: list[Text] | None = None
-    object_permission: dict[str, Any] | None = None
-    guardrails: list[Any] | None = None
-    prompts: list[Any] | None = None
-
-
-class NewTeamRequest(TeamFields):
-    """A team to be made; every field may be left out."""
-
-    team_id: Name | None = Field(None, description="Made here when it is left out.")
-    members_with_roles: list[Member] = Field(default_factory=list, max_length=1000)
-    admins: list[Text] | None = None
-    members: list[Text] | None = None
-
-
-class UpdateTeamRequest(TeamFields):
-    """A team to be changed: fields that are left out keep their value."""
-
-    team_id: Name
-
-
-class DeleteTeamRequest(Question):
-    """Teams to be deleted, with their keys."""
-
-    team_ids: list[Name] = Field(min_length=1, max_length=1000)
-
-
-class BlockTeamRequest(Question):
-    """A team to be blocked or unblocked."""
-
-    team_id: Name
-
-
-class TeamMemberAddRequest(Question):
-    """People to be put into a team."""
-
-    team_id: Name
-    member: Member | list[Member]
-    max_budget_in_team: Usd | None = Field(None, description="USD that each of them may spend in the team.")
-
-
-class TeamMemberUpdateRequest(Question):
-    """A member whose role or limits change."""
-
-    team_id: Name
-    user_id: Name | None = None
-    user_email: Name | None = None
-    max_budget_in_team: Usd | None = None
-    role: Literal["admin", "user"] | None = None
-    tpm_limit: Count | None = None
-    rpm_limit: Count | None = None
-    budget_duration: Text | None = None
-    allowed_models: list[Text] | None = None
-
-
-class TeamMemberDeleteRequest(Question):
-    """A member to be taken out of a team."""
-
-    team_id: Name
-    user_id: Name | None = None
-    user_email: Name | None = None
 
 
 class TeamMember(Answer):
@@ -220,6 +120,34 @@ class TeamMembership(Answer):
     litellm_budget_table: BudgetPart | None = None
 
 
+class TeamMemberInfoResponse(TeamMembership):
+    """The caller's own membership."""
+
+    role: str | None = None
+    user_email: str | None = None
+    team_alias: str | None = None
+
+
+class TeamMemberReset(Answer):
+    """What counts against a member now, and before."""
+
+    team_id: str
+    user_id: str
+    spend: float
+    previous_spend: float
+    max_budget: float | None
+
+
+class TeamMemberResetBudgetResponse(Answer):
+    """The budget that a member was put back on."""
+
+    team_id: str
+    user_id: str
+    budget_id: str | None
+    previous_budget_id: str | None
+    budget_source: Literal["team_default", "custom", "none"]
+
+
 class TeamMembershipInfo(TeamMembership):
     """The same, and whether the limits are the member's own or the team's."""
 
@@ -280,6 +208,53 @@ class TeamAddMemberResponse(LiteLLM_TeamTable):
 
     updated_users: list[UserMember] = Field(default_factory=list)
     updated_team_memberships: list[TeamMembership] = Field(default_factory=list)
+
+
+class TeamMemberAddResult(Answer):
+    """What became of one of many."""
+
+    user_id: str | None = None
+    user_email: str | None = None
+    success: bool
+    error: str | None = None
+    updated_user: dict[str, Any] | None = None
+    updated_team_membership: dict[str, Any] | None = None
+
+
+class BulkTeamMemberAddResponse(Answer):
+    """What became of each, and the team after it."""
+
+    team_id: str
+    results: list[TeamMemberAddResult]
+    total_requested: int
+    successful_additions: int
+    failed_additions: int
+    updated_team: dict[str, Any] | None = None
+
+
+class TeamUserSpendRow(Answer):
+    """One user within a team."""
+
+    team_id: str
+    team_alias: str | None = None
+    user_id: str
+    user_email: str | None = None
+    user_alias: str | None = None
+    spend: float
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    api_requests: int
+    successful_requests: int
+    failed_requests: int
+
+
+class TeamUserSpendResponse(Answer):
+    """Spend of users within teams."""
+
+    start_date: str
+    end_date: str
+    results: list[TeamUserSpendRow]
 
 
 class TeamMemberUpdateResponse(Answer):

@@ -5,7 +5,16 @@ from typing import Any, Literal
 from pydantic import Field
 
 from spend_middleware.api.schemas import Answer
-from spend_middleware.api.schemas_entities import Count, Map, Name, Names, Question, Text, Usd
+from spend_middleware.api.schemas_entities import (
+    BudgetWindow,
+    Count,
+    Map,
+    Name,
+    Names,
+    Question,
+    Text,
+    Usd,
+)
 from spend_middleware.api.schemas_key_rows import GenerateKeyResponse, KeyRow
 
 Role = Literal["proxy_admin", "proxy_admin_viewer", "internal_user", "internal_user_viewer"]
@@ -24,24 +33,42 @@ class UserFields(Question):
         None, description="USD that the user's keys may spend together in a window."
     )
     budget_duration: Text | None = Field(None, description="How long a window is, such as 30d.")
-    models: list[Text] | None = None
+    budget_limits: list[BudgetWindow] | None = None
+    models: list[Text] | None = Field([])
     metadata: dict[str, Any] | None = None
+    agent_id: Name | None = None
+    team_id: Name | None = Field(None, description="A team that the user is put into.")
     tpm_limit: Count | None = None
     rpm_limit: Count | None = None
     max_parallel_requests: Count | None = None
     sso_user_id: Name | None = None
     organization_id: Name | None = None
-    allowed_cache_controls: list[Text] | None = None
-    model_max_budget: dict[str, Any] | None = None
+    allowed_cache_controls: list[Text] | None = Field([])
+    model_max_budget: dict[str, Any] | None = Field({})
+    budget_fallbacks: dict[str, Any] | None = None
     object_permission: dict[str, Any] | None = None
     policies: list[Text] | None = None
+    password: Text | None = Field(None, description="Accepted and not kept: nobody logs in here.")
+    # What only a proxy acts on; kept as entries of `metadata`, as LiteLLM does.
+    model_rpm_limit: dict[str, Any] | None = None
+    model_tpm_limit: dict[str, Any] | None = None
+    mcp_rpm_limit: dict[str, Any] | None = None
+    tag_rpm_limit: dict[str, Any] | None = None
+    guardrails: list[Text] | None = None
+    prompts: list[Text] | None = None
     # Of the key that is made along with a user.
-    aliases: dict[str, Any] | None = None
-    config: dict[str, Any] | None = None
-    permissions: dict[str, Any] | None = None
+    aliases: dict[str, Any] | None = Field({})
+    config: dict[str, Any] | None = Field({})
+    permissions: dict[str, Any] | None = Field({})
     blocked: bool | None = None
     duration: Text | None = None
     key_alias: Name | None = None
+
+
+USER_METADATA = frozenset(
+    ["model_rpm_limit", "model_tpm_limit", "mcp_rpm_limit", "tag_rpm_limit", "guardrails", "prompts"]
+)
+"""Fields that are kept as entries of `metadata`."""
 
 
 class TeamOfUser(Question):
@@ -56,8 +83,9 @@ class NewUserRequest(UserFields):
     """A user to be made; every field may be left out."""
 
     user_id: Name | None = Field(None, description="Made here when it is left out.")
+    spend: Usd | None = Field(0, description="What counts against the user already.")  # type: ignore[assignment]
+    metadata: dict[str, Any] | None = Field({})
     teams: list[Name | TeamOfUser] | None = None
-    team_id: Name | None = Field(None, description="A team that the user is put into.")
     auto_create_key: bool = Field(True, description="Make a key for the user too; the answer shows it once.")
     organizations: list[Name] | None = None
     send_invite_email: bool | None = Field(None, description="Accepted; no e-mail is sent.")
@@ -67,6 +95,33 @@ class UpdateUserRequest(UserFields):
     """A user to be changed, by id or by e-mail address: fields that are left out keep their value."""
 
     user_id: Name | None = None
+
+
+class BulkUpdateUserRequest(Question):
+    """Users that change: each as it says, or all in the same way."""
+
+    users: list[UpdateUserRequest] | None = None
+    all_users: bool | None = False
+    user_updates: UserFields | None = None
+
+
+class UserUpdateResult(Answer):
+    """What became of one of many."""
+
+    user_id: str | None = None
+    user_email: str | None = None
+    success: bool
+    error: str | None = None
+    updated_user: dict[str, Any] | None = None
+
+
+class BulkUpdateUserResponse(Answer):
+    """What became of each."""
+
+    results: list[UserUpdateResult]
+    total_requested: int
+    successful_updates: int
+    failed_updates: int
 
 
 class DeleteUserRequest(Question):
@@ -132,6 +187,38 @@ class UserRow(UserColumns, _Subjects):
     invitations_updated: Any = None
     invitations_user: Any = None
     object_permission: Any = None
+
+
+class UserWithAliases(Answer):
+    """A user as /spend/users shows it among all: columns only, and how its keys are called."""
+
+    user_id: str
+    user_alias: str | None = None
+    team_id: str | None = None
+    sso_user_id: str | None = None
+    organization_id: str | None = None
+    teams: Names
+    user_role: str | None = None
+    max_budget: float | None = None
+    spend: float = 0.0
+    user_email: str | None = None
+    models: Names
+    metadata: Map
+    max_parallel_requests: int | None = None
+    tpm_limit: int | None = None
+    rpm_limit: int | None = None
+    budget_duration: str | None = None
+    budget_reset_at: str | None = None
+    allowed_cache_controls: Names
+    model_spend: Map
+    model_max_budget: Map
+    created_at: str
+    updated_at: str
+    object_permission_id: str | None = None
+    policies: Names
+    password_reset_required: Any = None
+    last_breach_check_at: Any = None
+    key_aliases: list[str | None] = Field(default_factory=list)
 
 
 class UserInfoRow(UserRow):

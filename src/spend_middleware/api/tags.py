@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Query
+from fastapi import Query
 from fastapi.responses import Response
 
 from spend_middleware.api.answers import answer, number, zulu
 from spend_middleware.api.asked import TheCaller, TheHouse
 from spend_middleware.api.desk import TheDirectory, actor
 from spend_middleware.api.parameters import period_of
+from spend_middleware.api.refusals import plain, refusing
 from spend_middleware.api.routing import Permission, Routes
-from spend_middleware.api.schemas_customers import (
+from spend_middleware.api.schemas_entities import Part, budget_row, filled
+from spend_middleware.api.schemas_tags import (
     DistinctTagsResponse,
     TagAnswer,
     TagConfig,
@@ -25,8 +27,6 @@ from spend_middleware.api.schemas_customers import (
     TagSummaryResponse,
     TagUpdateRequest,
 )
-from spend_middleware.api.schemas_entities import Part, budget_row, filled
-from spend_middleware.errors import ConfigurationError, NotFoundError
 from spend_middleware.store import directory_tags
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_budgets import budgets_of
@@ -39,11 +39,8 @@ routes = Routes("tag management")
 @routes.post("/tag/new", permission=Permission.ADMIN, response_model=TagAnswer)
 def new_tag(directory: TheDirectory, caller: TheCaller, data: TagNewRequest) -> Response:
     """Register a tag, so that it has a description and a budget; calls can carry tags without that."""
-    try:
-        with directory.write(actor(caller)) as desk:
-            tag = directory_tags.create(desk, data.given())
-    except ConfigurationError as error:
-        raise HTTPException(400, str(error)) from None
+    with refusing(plain), directory.write(actor(caller)) as desk:
+        tag = directory_tags.create(desk, data.given())
     return answer(
         {"message": f"Tag {tag.tag_name} created successfully", "tag": filled(TagConfig, _columns(tag))}
     )
@@ -52,13 +49,8 @@ def new_tag(directory: TheDirectory, caller: TheCaller, data: TagNewRequest) -> 
 @routes.post("/tag/update", permission=Permission.ADMIN, response_model=TagAnswer)
 def update_tag(directory: TheDirectory, caller: TheCaller, data: TagUpdateRequest) -> Response:
     """Change the fields of a registered tag that are given."""
-    try:
-        with directory.write(actor(caller)) as desk:
-            tag = directory_tags.change(desk, data.name, data.given())
-    except NotFoundError as error:
-        raise HTTPException(404, str(error)) from None
-    except ConfigurationError as error:
-        raise HTTPException(400, str(error)) from None
+    with refusing(plain), directory.write(actor(caller)) as desk:
+        tag = directory_tags.change(desk, data.name, data.given())
     return answer(
         {"message": f"Tag {tag.tag_name} updated successfully", "tag": filled(TagConfig, _columns(tag))}
     )
@@ -67,21 +59,19 @@ def update_tag(directory: TheDirectory, caller: TheCaller, data: TagUpdateReques
 @routes.post("/tag/delete", permission=Permission.ADMIN, response_model=TagMessage)
 def delete_tag(directory: TheDirectory, caller: TheCaller, data: TagDeleteRequest) -> Response:
     """Forget the registration of a tag; its calls stay in the ledger."""
-    try:
-        with directory.write(actor(caller)) as desk:
-            directory_tags.delete(desk, data.name)
-    except NotFoundError as error:
-        raise HTTPException(404, str(error)) from None
+    with refusing(plain), directory.write(actor(caller)) as desk:
+        directory_tags.delete(desk, data.name)
     return answer({"message": f"Tag {data.name} deleted successfully"})
 
 
 @routes.post("/tag/info", permission=Permission.READ_ALL, response_model=dict[str, TagRow])
 def info_tag(directory: TheDirectory, data: TagInfoRequest) -> Response:
-    """Show registered tags by name; unknown ones are left out."""
+    """Show registered tags by name."""
     with directory.read() as desk:
         tags = desk.some(SpendTag, SpendTag.tag_name, data.names)
-    if not tags:
-        raise HTTPException(404, "No tags found")
+    missing = sorted(set(data.names) - {tag.tag_name for tag in tags})
+    if missing:
+        raise plain(404, f"Tags not found: {', '.join(missing)}")
     return answer({row["name"]: row for row in _rows(directory, tags)})
 
 

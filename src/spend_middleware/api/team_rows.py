@@ -11,6 +11,7 @@ from spend_middleware.api.schemas_entities import budget_part, filled, limits_of
 from spend_middleware.api.schemas_teams import LiteLLM_TeamTable, TeamMembership, TeamRow
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_budgets import budgets_of
+from spend_middleware.store.directory_limits import windows_now
 from spend_middleware.store.directory_members import TEAM, members_of
 from spend_middleware.store.entities import SpendMembership, SpendTeam
 from spend_middleware.store.report_values import By
@@ -32,6 +33,7 @@ def team_rows(
         values = _columns(team) | {
             "spend": usd(account.spend),
             "budget_reset_at": zulu(account.reset_at) if team.budget_duration else None,
+            "budget_limits": windows_now(team.extras.get("budget_limits"), directory.now(), directory.zone),
             "members_with_roles": [
                 member_value(member, role_first=model is TeamRow) for member in members[team.team_id]
             ],
@@ -47,10 +49,20 @@ def member_value(member: SpendMembership, *, role_first: bool = False) -> dict[s
     return role | who if role_first else who | role
 
 
+def budget_source(member: SpendMembership, default: str | None) -> str:
+    """Return whether a member's limits are its own, those of all members of the team, or none."""
+    if member.budget_id is not None and member.budget_id != default:
+        return "custom"
+    return "none" if default is None else "team_default"
+
+
 def membership_rows(
-    directory: Directory, members: Sequence[SpendMembership], model: type[Answer] = TeamMembership
+    directory: Directory,
+    members: Sequence[SpendMembership],
+    model: type[Answer] = TeamMembership,
+    default: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return what members have spent in their team, and may."""
+    """Return what members have spent in their team, and may; `default` is the budget of all its members."""
     accounts, totals = directory.member_accounts(members), directory.member_totals(members)
     with directory.read() as desk:
         budgets = budgets_of(desk, members)
@@ -64,7 +76,7 @@ def membership_rows(
             "spend": usd(accounts[place].spend),
             "total_spend": usd(totals[place]),
             "litellm_budget_table": budget_part(directory, budgets.get(member.budget_id or "")),
-            "budget_source": "member" if member.budget_id else "none",
+            "budget_source": budget_source(member, default),
         }
         rows.append(filled(model, values))
     return rows

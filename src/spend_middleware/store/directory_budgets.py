@@ -30,6 +30,8 @@ BUDGET_LIMITS = frozenset(
 
 _BUDGET_MORE = frozenset(["model_max_budget", "allowed_models", "temp_budget_increase", "temp_budget_expiry"])
 
+_OF_A_BUDGET = BUDGET_LIMITS | _BUDGET_MORE | {"budget_reset_at"}
+
 
 # -- budgets
 
@@ -116,11 +118,7 @@ def link_budget(desk: Desk, linked: str | None, wanted: Mapping[str, Any], *, ow
                 f"budget_id '{wanted['budget_id']}' does not exist. Create it by /budget/new."
             )
         linked = wanted["budget_id"]
-    limits = {
-        name: wanted[name]
-        for name in (BUDGET_LIMITS | {"model_max_budget"}) & wanted.keys()
-        if wanted[name] is not None
-    }
+    limits = {name: wanted[name] for name in _OF_A_BUDGET & wanted.keys() if wanted[name] is not None}
     if not limits:
         return linked
     if linked is not None and own and not wanted.get("budget_id"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, false, func, or_
+from sqlalchemy import Text, and_, cast, false, func, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -20,7 +21,10 @@ class KeyQuery:
     Args:
         owner: Only keys of this user (with `owner_made` also those that the user made), or of the teams in `owner_teams`, or the one in `owner_token`; None for any.
         alias_part: A piece of the alias, in any case.
-        status: "active", "blocked" or "expired".
+        status: "active", "blocked" (LiteLLM also says "revoked"), "expired" or "deleted": these are not kept.
+        expires: "expired" or "active", whether blocked or not.
+        access_group_id: A key with this group among its own.
+        named: Only keys with an alias.
     """
 
     owner: str | None = None
@@ -38,8 +42,12 @@ class KeyQuery:
     alias_part: str | None = None
     search: str | None = None
     status: str | None = None
+    expires: str | None = None
+    access_group_id: str | None = None
+    named: bool = False
 
 
+STATUSES = ("active", "blocked", "revoked", "expired", "deleted")
 SORTABLE = ("created_at", "updated_at", "key_alias", "token", "user_id", "team_id", "expires")
 
 
@@ -75,14 +83,23 @@ def _chosen(desk: Desk, query: KeyQuery) -> SelectOfScalar[SpendKey]:
             chosen = chosen.where(or_(*(column.icontains(value, autoescape=True) for column in columns)))
     expired = and_(col(SpendKey.expires).is_not(None), col(SpendKey.expires) <= desk.now)
     blocked = func.coalesce(col(SpendKey.blocked), false())
-    states = {
-        "expired": expired,
-        "blocked": blocked,
-        "active": and_(~blocked, ~func.coalesce(expired, false())),
-    }
+    alive = ~func.coalesce(expired, false())
+    states = {"expired": expired, "blocked": blocked, "revoked": blocked, "active": and_(~blocked, alive)}
     if query.status is not None:
         chosen = chosen.where(states.get(query.status, false()))
+    if query.expires is not None:
+        chosen = chosen.where(expired if query.expires == "expired" else alive)
+    if query.named:
+        chosen = chosen.where(col(SpendKey.key_alias).is_not(None), col(SpendKey.key_alias) != "")
+    if query.access_group_id is not None:
+        chosen = chosen.where(_in_group(query.access_group_id))
     return chosen if query.all_owners else chosen.where(_owned(query))
+
+
+def _in_group(group: str) -> Any:
+    """Return the condition that a group's id is one of the texts in a key's JSON of further fields."""
+    kept = cast(col(SpendKey.extras), Text)
+    return and_(kept.contains('"access_group_ids"'), kept.contains(json.dumps(group), autoescape=True))
 
 
 def _owned(query: KeyQuery) -> Any:

@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
 from spend_middleware.store.directory import Desk
-from spend_middleware.store.directory_limits import set_limits
+from spend_middleware.store.directory_limits import new_windows, set_limits
 from spend_middleware.store.durations import Duration
 from spend_middleware.store.entities import SpendBudget, SpendKey, SpendOrganization, SpendTeam
 from spend_middleware.store.standing import instant, micros
@@ -99,7 +99,8 @@ def generate(desk: Desk, wanted: Mapping[str, Any], secret: str | None = None) -
     token = hash_of(secret)
     if desk.get(SpendKey, token) is not None:
         raise TakenError(
-            f"The key {shown_name(secret)} exists already. Choose another one, or change it by /key/update."
+            f"The key {shown_name(secret)} exists already. Choose another one, or change it by /key/update.",
+            "key",
         )
     key = SpendKey(token=token, key_name=shown_name(secret), created_at=desk.now, created_by=desk.actor)
     key.key_type = "default"
@@ -126,6 +127,8 @@ def change(desk: Desk, token: str, wanted: Mapping[str, Any]) -> SpendKey:
     if wanted.get("spend") is not None:
         key.spend_since, key.spend_carried = desk.now, wanted["spend"]
     _apply(desk, key, wanted)
+    if wanted.get("soft_budget") is not None:
+        _warn_from(desk, key, wanted["soft_budget"])
     key.settings_updated_at = desk.now
     desk.session.add(key)
     return key
@@ -186,7 +189,7 @@ def regenerate(
     old = get(desk, token)
     secret = new_secret() if secret is None else _checked_secret(secret)
     if desk.get(SpendKey, hash_of(secret)) is not None:
-        raise TakenError(f"The key {shown_name(secret)} exists already.")
+        raise TakenError(f"The key {shown_name(secret)} exists already.", "new_key")
     new = SpendKey(**{**old.model_dump(), "token": hash_of(secret), "key_name": shown_name(secret)})
     new.rotation_count, new.last_rotation_at = old.rotation_count + 1, desk.now
     new.spend_since, new.spend_carried = desk.now, spend
@@ -224,6 +227,8 @@ def _apply(desk: Desk, key: SpendKey, wanted: Mapping[str, Any]) -> None:
     if wanted.get("metadata") is not None:
         key.key_metadata = dict(wanted["metadata"])
     key.extras = {**key.extras, **{name: wanted[name] for name in sorted(_EXTRAS & wanted.keys())}}
+    if wanted.get("budget_limits"):
+        key.extras = {**key.extras, "budget_limits": new_windows(desk, wanted["budget_limits"])}
     set_limits(desk, key, key, {name: wanted[name] for name in _LIMITS & wanted.keys()})
     if "duration" in wanted:
         key.expires = _expiry(desk, wanted["duration"])
@@ -236,7 +241,8 @@ def _check_links(desk: Desk, key: SpendKey, wanted: Mapping[str, Any]) -> None:
         taken = desk.session.exec(select(SpendKey.token).where(SpendKey.key_alias == alias)).first()
         if taken is not None and taken != key.token:
             raise TakenError(
-                f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required."
+                f"Key with alias '{alias}' already exists. Unique key aliases across all keys are required.",
+                "key_alias",
             )
     for name, model in (
         ("team_id", SpendTeam),
@@ -267,6 +273,16 @@ def _expiry(desk: Desk, duration: str | None) -> int | None:
         return micros(Duration.parse(duration).added_to(instant(desk.now)))
     except ConfigurationError as error:
         raise ConfigurationError(str(error).replace("budget_duration", "duration")) from None
+
+
+def _warn_from(desk: Desk, key: SpendKey, amount: Decimal) -> None:
+    """Set the amount from which on the owner is warned, in a budget of the key's own."""
+    budget = desk.get(SpendBudget, key.budget_id) if key.budget_id else None
+    if budget is None:
+        key.budget_id = _soft_budget(desk, amount)
+    else:
+        set_limits(desk, None, budget, {"soft_budget": amount})
+        desk.session.add(budget)
 
 
 def _soft_budget(desk: Desk, amount: Decimal) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.directory import Desk
 from spend_middleware.store.entities import Limited, SpendBudget, Spender
-from spend_middleware.store.standing import next_reset, settle, standing
+from spend_middleware.store.standing import instant, micros, next_reset, settle, standing, window
 
 _EMPTY = Spender()
 
@@ -45,3 +46,44 @@ def reset_limits(desk: Desk, limits: Limited) -> None:
         ConfigurationError: The duration is not one.
     """
     limits.budget_reset_at = next_reset(limits.budget_duration, desk.now, desk.zone)
+
+
+def new_windows(desk: Desk, given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return several budgets of one key or team as they are kept, each with the end of its window.
+
+    Raises:
+        ConfigurationError: A budget is negative, or a duration is not one.
+    """
+    kept = []
+    for one in given:
+        if one["max_budget"] < 0:
+            raise ConfigurationError(
+                f"budget_limits: max_budget cannot be negative. Received: {one['max_budget']}"
+            )
+        end = next_reset(one["budget_duration"], desk.now, desk.zone) or desk.now
+        kept.append(
+            {
+                "budget_duration": one["budget_duration"],
+                "max_budget": float(one["max_budget"]),
+                "reset_at": instant(end).isoformat(),
+            }
+        )
+    return kept
+
+
+def windows_now(kept: Any, now: int, zone: tzinfo) -> Any:
+    """Return kept budgets with the ends of the windows that hold a moment; what cannot be read stays as it is."""
+    if not isinstance(kept, list):
+        return kept
+    return [_window_now(one, now, zone) if isinstance(one, Mapping) else one for one in kept]
+
+
+def _window_now(kept: Mapping[str, Any], now: int, zone: tzinfo) -> dict[str, Any]:
+    try:
+        stored = datetime.fromisoformat(str(kept.get("reset_at")))
+        end = micros(stored if stored.tzinfo is not None else stored.replace(tzinfo=UTC))
+    except ValueError:
+        return dict(kept)
+    limits = Limited(budget_duration=str(kept.get("budget_duration")), budget_reset_at=end)
+    following = window(limits, now, zone)[1]
+    return {**kept, "reset_at": instant(end if following is None else following).isoformat()}

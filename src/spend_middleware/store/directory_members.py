@@ -70,7 +70,7 @@ def add_members(
             kind=kind,
             group_id=group_id,
             user_id=user.user_id,
-            user_email=user.user_email,
+            user_email=user.user_email or member.user_email,
             role=member.role,
             position=position,
             budget_id=None if max_budget is None else member_budget(desk, max_budget),
@@ -120,6 +120,18 @@ def change_member(desk: Desk, row: SpendMembership, wanted: Mapping[str, Any]) -
     return row
 
 
+def reset_spend(desk: Desk, row: SpendMembership, reset_to: Decimal) -> None:
+    """Set what counts against a member; the total stays."""
+    row.spend_since, row.spend_carried, row.updated_at = desk.now, reset_to, desk.now
+    desk.session.add(row)
+
+
+def users(desk: Desk) -> list[str]:
+    """Return the id of every user, oldest first."""
+    order = (col(SpendUser.created_at), col(SpendUser.user_id))
+    return list(desk.session.exec(select(SpendUser.user_id).order_by(*order)).all())
+
+
 def remove_member(desk: Desk, row: SpendMembership) -> None:
     """Take a member out, and delete the keys that the member has in the team."""
     if row.kind == TEAM:
@@ -142,11 +154,17 @@ def _user_of(desk: Desk, member: Member) -> SpendUser:
     if member.user_id is None and member.user_email is None:
         raise ConfigurationError("A member needs a user_id or a user_email.")
     user = desk.get(SpendUser, member.user_id) if member.user_id else None
-    if user is None and member.user_id is None and member.user_email is not None:
+    named = None
+    if member.user_email is not None:
         lowered = func.lower(SpendUser.user_email)
-        user = desk.session.exec(
+        named = desk.session.exec(
             select(SpendUser).where(lowered == member.user_email.lower()).order_by(col(SpendUser.user_id))
         ).first()
+    if named is not None and member.user_id not in (None, named.user_id):
+        raise ConfigurationError(
+            f"user_email '{member.user_email}' and user_id '{member.user_id}' do not belong to the same user."
+        )
+    user = user or named
     if user is None:
         user = SpendUser(
             user_id=member.user_id or str(uuid.uuid4()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import delete as delete_rows
@@ -14,7 +13,7 @@ from sqlmodel import col, select
 
 from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
 from spend_middleware.store.directory import Desk
-from spend_middleware.store.directory_limits import set_limits
+from spend_middleware.store.directory_limits import new_windows, set_limits
 from spend_middleware.store.directory_members import TEAM, Member, add_members, member_budget
 from spend_middleware.store.entities import (
     SpendBudget,
@@ -60,10 +59,7 @@ def create(desk: Desk, wanted: Mapping[str, Any], members: Sequence[Member] = ()
         raise TakenError(f"Team id = {team_id} already exists. Please use a different team id.")
     team = SpendTeam(team_id=team_id, created_at=desk.now)
     _apply(desk, team, wanted)
-    if wanted.get("team_member_budget") is not None:
-        _shared_member_budget(
-            desk, team, wanted["team_member_budget"], wanted.get("team_member_budget_duration")
-        )
+    _set_member_budget(desk, team, wanted)
     desk.session.add(team)
     add_members(desk, TEAM, team_id, members)
     return team
@@ -90,10 +86,7 @@ def change(desk: Desk, team_id: str, wanted: Mapping[str, Any]) -> SpendTeam:
     """
     team = get(desk, team_id)
     _apply(desk, team, wanted)
-    if wanted.get("team_member_budget") is not None:
-        _shared_member_budget(
-            desk, team, wanted["team_member_budget"], wanted.get("team_member_budget_duration")
-        )
+    _set_member_budget(desk, team, wanted)
     desk.session.add(team)
     return team
 
@@ -114,6 +107,17 @@ def delete(desk: Desk, team_ids: Sequence[str]) -> list[SpendTeam]:
         )
         desk.session.delete(team)
     return teams
+
+
+def member_budget_of(desk: Desk, team_id: str) -> str | None:
+    """Return the budget that a team has for all its members.
+
+    Raises:
+        NotFoundError: There is no such team.
+    """
+    budget_id = get(desk, team_id).team_metadata.get("team_member_budget_id")
+    budget = desk.get(SpendBudget, budget_id) if isinstance(budget_id, str) else None
+    return None if budget is None else budget.budget_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +185,27 @@ def keys_of(desk: Desk, team_ids: Sequence[str]) -> dict[str, list[SpendKey]]:
     }
 
 
-def _shared_member_budget(desk: Desk, team: SpendTeam, amount: Decimal, duration: str | None) -> None:
+# LiteLLM's field of a team -> the field of the budget that all its members have.
+_OF_MEMBERS = {
+    "team_member_budget": "max_budget",
+    "team_member_budget_duration": "budget_duration",
+    "team_member_rpm_limit": "rpm_limit",
+    "team_member_tpm_limit": "tpm_limit",
+}
+
+
+def _set_member_budget(desk: Desk, team: SpendTeam, wanted: Mapping[str, Any]) -> None:
+    """Set the budget that all members of a team have, where one is asked for."""
+    given = {_OF_MEMBERS[name]: wanted[name] for name in _OF_MEMBERS if wanted.get(name) is not None}
+    if not given:
+        return
     budget = desk.get(SpendBudget, team.team_metadata.get("team_member_budget_id", ""))
     if budget is None:
-        budget_id = member_budget(desk, amount)
+        budget_id = member_budget(desk, None)
         team.team_metadata = {**team.team_metadata, "team_member_budget_id": budget_id}
         budget = desk.get(SpendBudget, budget_id)
     if budget is not None:
-        set_limits(desk, None, budget, {"max_budget": amount, "budget_duration": duration})
+        set_limits(desk, None, budget, given)
 
 
 def _apply(desk: Desk, team: SpendTeam, wanted: Mapping[str, Any]) -> None:
@@ -202,6 +219,8 @@ def _apply(desk: Desk, team: SpendTeam, wanted: Mapping[str, Any]) -> None:
         kept = {k: v for k, v in team.team_metadata.items() if k == "team_member_budget_id"}
         team.team_metadata = {**kept, **wanted["metadata"]}
     team.extras = {**team.extras, **{name: wanted[name] for name in sorted(_EXTRAS & wanted.keys())}}
+    if wanted.get("budget_limits"):
+        team.extras = {**team.extras, "budget_limits": new_windows(desk, wanted["budget_limits"])}
     set_limits(desk, team, team, {name: wanted[name] for name in _LIMITS & wanted.keys()})
     if team.soft_budget is not None and team.max_budget is not None and team.soft_budget >= team.max_budget:
         raise ConfigurationError(
