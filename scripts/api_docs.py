@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 
 from spend_middleware import Spend
@@ -104,17 +105,19 @@ def page() -> str:
 
 def _line(route: GuardedRoute) -> str:
     method = "/".join(sorted(route.methods or ()))
-    names = ", ".join(f"`{name}`" for name in _parameters(route))
+    names = ", ".join(f"`{name}`" for name in _parameters(route.dependant))
     return f"| `{method} {route.path}` | {_first_sentence(route.endpoint)} | {names} | {route.permission} |"
 
 
-def _parameters(route: GuardedRoute) -> Iterator[str]:
-    for parameter in route.dependant.query_params:
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    for parameter in dependant.query_params:
         kind = parameter.field_info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from (field.alias or name for name, field in kind.model_fields.items())
         else:
             yield parameter.alias
+    for further in dependant.dependencies:
+        yield from _parameters(further)
 
 
 def _first_sentence(endpoint: Any) -> str:

@@ -177,8 +177,30 @@ def test_activity_can_be_narrowed(
     http: TestClient, path: str, form: str, more: str, entities: set[str], total: float
 ) -> None:
     found = activity(http, path + form, more)
-    assert {name for day in found["results"] for name in day["breakdown"]["entities"]} == entities
+    # LiteLLM takes users apart on its pages alone.
+    shown = set() if path + form == "/user/daily/activity/aggregated" else entities
+    assert {name for day in found["results"] for name in day["breakdown"]["entities"]} == shown
     assert found["metadata"]["total_spend"] == total
+
+
+def test_one_page_takes_the_most_expensive_keys_apart_and_counts_all(http: TestClient) -> None:
+    found = activity(http, "/team/daily/activity/aggregated", "api_key_limit=1")
+    assert {key for day in found["results"] for key in day["breakdown"]["api_keys"]} == {KEY}
+    parts = [part for day in found["results"] for part in day["breakdown"]["models"].values()]
+    assert {key for part in parts for key in part["api_key_breakdown"]} == {KEY}
+    metadata = found["metadata"]
+    assert (metadata["total_spend"], metadata["total_pages"], metadata["api_key_limit"]) == (0.007, 1, 1)
+    assert metadata["total_api_keys"] == 2
+    assert metadata["entity_total_api_keys"] == {"Unassigned": 2, "t-prod": 1}
+    whole = activity(http, "/user/daily/activity/aggregated")
+    assert {key for day in whole["results"] for key in day["breakdown"]["api_keys"]} == {KEY, OTHER}
+    assert whole["metadata"]["entity_total_api_keys"] is None
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "many"])
+def test_a_bad_limit_of_keys_is_refused(http: TestClient, limit: str) -> None:
+    answer = http.get(f"/team/daily/activity/aggregated?{MAY}&api_key_limit={limit}")
+    assert answer.status_code == 422
 
 
 def test_users_see_their_own_activity_only(http: TestClient) -> None:

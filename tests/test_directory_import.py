@@ -144,9 +144,9 @@ def test_spend_is_carried_over_exactly_whatever_history_comes_with_it(
         key, team = desk.get(SpendKey, TOKEN), desk.get(SpendTeam, "t-1")
     assert key is not None
     assert team is not None
-    assert directory.accounts(By.KEY, {TOKEN: key})[TOKEN].spend == Decimal("0.0000132")
-    assert directory.lifetime([key])[TOKEN] == Decimal("0.0000264")
-    assert directory.accounts(By.TEAM, {"t-1": team})["t-1"].spend == Decimal("12.34")
+    assert directory.accounts.of(By.KEY, {TOKEN: key})[TOKEN].spend == Decimal("0.0000132")
+    assert directory.accounts.lifetime([key])[TOKEN] == Decimal("0.0000264")
+    assert directory.accounts.of(By.TEAM, {"t-1": team})["t-1"].spend == Decimal("12.34")
 
 
 @pytest.mark.parametrize(

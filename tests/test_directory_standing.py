@@ -79,7 +79,9 @@ def spend_of(directory: Directory, token: str) -> tuple[Decimal, Decimal]:
     with directory.read() as desk:
         found = desk.get(SpendKey, token)
     assert found is not None
-    return directory.accounts(By.KEY, {token: found})[token].spend, directory.lifetime([found])[token]
+    return directory.accounts.of(By.KEY, {token: found})[token].spend, directory.accounts.lifetime([found])[
+        token
+    ]
 
 
 def test_a_key_counts_by_window_and_in_all(store: Store, directory: Directory, clock: list[float]) -> None:
@@ -131,7 +133,7 @@ def test_a_budget_whose_duration_changes_keeps_the_window_of_those_linked_to_it(
     with directory.read() as desk:
         customer = desk.get(SpendEndUser, "palantir")
     assert customer is not None
-    account = directory.accounts(By.END_USER, {"palantir": customer})["palantir"]
+    account = directory.accounts.of(By.END_USER, {"palantir": customer})["palantir"]
     assert (account.spend, account.reset_at) == (Decimal("0.02"), at("2026-06-01"))
 
 
@@ -149,10 +151,10 @@ def test_a_member_counts_what_the_user_spent_in_the_team(
     assert store.flush(10) == 0
     with directory.read() as desk:
         members = desk.some(SpendMembership, SpendMembership.user_id, ["u"])
-    totals = directory.member_totals(members)
+    totals = directory.accounts.member_totals(members)
     assert totals == {("g", "u"): Decimal("0.12"), ("h", "u"): Decimal("0.003")}
     clock[0] = at("2026-05-14T12:00") / 1e6
-    accounts = directory.member_accounts(members)
+    accounts = directory.accounts.of_members(members)
     assert {place: account.spend for place, account in accounts.items()} == {
         ("g", "u"): Decimal("0.02"),
         ("h", "u"): Decimal(0),

@@ -210,7 +210,7 @@ def test_looked_up_again_and_again_among_calls_a_key_keeps_the_right_number(stor
     for thread in callers:
         thread.join()
     assert store.flush(20) == 0
-    spent = directory.accounts(By.KEY, {"k": SpendKey(token="k")})["k"].spend
+    spent = directory.accounts.of(By.KEY, {"k": SpendKey(token="k")})["k"].spend
     assert spent > 0
     assert running.of("k") == spent
     directory.close()

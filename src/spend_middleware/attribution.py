@@ -21,7 +21,7 @@ MAX_METADATA = 8192
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]+")
 _HEX_DIGEST = re.compile("[0-9a-f]{64}")
-_BEARER = re.compile(r"\s*bearer\s+", re.IGNORECASE)
+_BEARER = re.compile(r"\s*bearer(?:\s+|$)", re.IGNORECASE)
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)")
 
 CREDENTIAL_HEADERS = (
@@ -85,6 +85,11 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
             if secret:
                 return secret
     return None
+
+
+def says_bearer(authorization: str) -> bool:
+    """Say whether an Authorization header has the scheme that keys come with."""
+    return _BEARER.match(authorization) is not None
 
 
 @lru_cache(maxsize=1024)

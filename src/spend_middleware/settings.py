@@ -61,6 +61,12 @@ class Settings(BaseSettings):
         False, description="/spend/logs leaves out the end day, but for its first instant, as LiteLLM does."
     )
 
+    max_budget: float = Field(
+        0.0,
+        ge=0,
+        description="USD in 30 days that /global/spend shows as the whole budget; nothing is stopped by it.",
+    )
+
     # -- who a call is for
     trust_client_headers: bool = Field(False, description="Believe x-litellm-* headers of inbound requests.")
     max_tags: int = Field(

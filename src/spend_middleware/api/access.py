@@ -17,14 +17,12 @@ from spend_middleware.api.house import House
 from spend_middleware.api.rights import PROXY_ADMIN, PROXY_ADMIN_VIEWER, authorise, masked, role_of
 from spend_middleware.api.routing import Permission
 from spend_middleware.api.threads import in_thread
+from spend_middleware.attribution import presented_key, says_bearer
 from spend_middleware.store.key_record import KeyRecord
 from spend_middleware.store.report_values import EVERYTHING, Scope
 
 MASTER_USER = "default_user_id"
 """The user that LiteLLM names where the master key itself acts."""
-
-# In LiteLLM's order: its own header wins, then Authorization, then the headers that provider SDKs send.
-_KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key")
 
 _PATIENCE = 1.0
 """Seconds that an answer waits for the calls recorded before it, at most."""
@@ -72,28 +70,16 @@ def hash_of(key_or_hash: str) -> str:
     return key_hash(key_or_hash) if key_or_hash.startswith("sk-") else key_or_hash
 
 
-def presented_key(headers: Mapping[str, str]) -> str | None:
-    """Return the credential of a request, from any of the six headers that LiteLLM reads."""
-    ours = headers.get("x-litellm-api-key")
-    if ours:
-        return _without_bearer(ours) or ours.strip()
-    authorization = headers.get("authorization")
-    if authorization:
-        key = _without_bearer(authorization)
-        if key is None:
-            raise ProxyError(
-                401,
-                "Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.",
-                "auth_error",
-            )
-        if key:
-            return key
-    return next((headers[name].strip() for name in _KEY_HEADERS if headers.get(name, "").strip()), None)
-
-
-def _without_bearer(value: str) -> str | None:
-    scheme, _, key = value.strip().partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else None
+def key_of(headers: Mapping[str, str]) -> str | None:
+    """Return the credential of a request; an Authorization header of another scheme than Bearer is refused."""
+    authorization = headers.get("authorization", "").strip()
+    if authorization and not headers.get("x-litellm-api-key") and not says_bearer(authorization):
+        raise ProxyError(
+            401,
+            "Authentication Error, Malformed API Key passed in. Ensure Key has `Bearer ` prefix.",
+            "auth_error",
+        )
+    return presented_key(headers)
 
 
 class Gate:
@@ -129,7 +115,7 @@ class Gate:
     def admit(self, request: Request, path: str, permission: Permission) -> Caller:
         """Return the caller of a request, or raise; blocks on the database."""
         address = self._check_address(request)
-        key = presented_key(request.headers)
+        key = key_of(request.headers)
         if not key:
             raise ProxyError(401, "Authentication Error, No api key passed in.", "auth_error")
         hashed = key_hash(key)
@@ -183,29 +169,33 @@ class Gate:
                 "token_not_found_in_db",
                 "key",
             )
-        if record.blocked:
-            raise ProxyError(
-                401,
-                "Authentication Error, Key is blocked. Update via `/key/unblock` if you're an admin.",
-                "auth_error",
-            )
-        if record.team_blocked:
-            raise ProxyError(
-                401,
-                f"Authentication Error, Team={record.team_id} is blocked. Update via `/team/unblock` "
-                "if you're an admin.",
-                "auth_error",
-            )
-        now = time.time()
-        if record.expires_at is not None and record.expires_at <= now:
-            raise ProxyError(
-                401,
-                f"Authentication Error - Expired Key. Key Expiry time {_moment(record.expires_at)} "
-                f"and current time {_moment(now)}",
-                "expired_key",
-                masked(key),
-            )
+        _check_standing(record, key)
         return record
+
+
+def _check_standing(record: KeyRecord, key: str) -> None:
+    if record.blocked:
+        raise ProxyError(
+            401,
+            "Authentication Error, Key is blocked. Update via `/key/unblock` if you're an admin.",
+            "auth_error",
+        )
+    if record.team_blocked:
+        raise ProxyError(
+            401,
+            f"Authentication Error, Team={record.team_id} is blocked. Update via `/team/unblock` "
+            "if you're an admin.",
+            "auth_error",
+        )
+    now = time.time()
+    if record.expires_at is not None and record.expires_at <= now:
+        raise ProxyError(
+            401,
+            f"Authentication Error - Expired Key. Key Expiry time {_moment(record.expires_at)} "
+            f"and current time {_moment(now)}",
+            "expired_key",
+            masked(key),
+        )
 
 
 def _moment(at: float) -> str:

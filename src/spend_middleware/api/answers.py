@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,8 @@ UNPRICED_HEADER = "x-spend-unpriced-calls"
 ESTIMATED_HEADER = "x-spend-estimated-calls"
 TOTAL_HEADER = "x-spend-total"
 _CHUNK = 64 * 1024
+# Not strftime: its names follow the locale of the process.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def number(amount: Decimal) -> float:
@@ -64,15 +66,17 @@ def counted_tags(report: TagReport) -> dict[str, str]:
     return {**counts, TOTAL_HEADER: plain(spend)}
 
 
-def stream(pieces: Iterable[str], headers: Mapping[str, str] | None = None) -> StreamingResponse:
-    """Return JSON that is made while it is sent, so that its size costs no memory.
+def stream(
+    pieces: Iterable[str], headers: Mapping[str, str] | None = None, media_type: str = "application/json"
+) -> StreamingResponse:
+    """Return an answer that is made while it is sent, so that its size costs no memory.
 
     What goes wrong before the first piece is known becomes a proper refusal.
     """
     chunks = _joined(pieces)
     first = next(chunks, "")
     return StreamingResponse(
-        sent(first, chunks, chunks.close), media_type="application/json", headers=dict(headers or {})
+        sent(first, chunks, chunks.close), media_type=media_type, headers=dict(headers or {})
     )
 
 
@@ -111,3 +115,9 @@ def zulu(micros: int | None) -> str | None:
 def offset_time(micros: int | None) -> str | None:
     """Return a time as the paged routes write it: `2026-05-06T10:00:00.000+00:00`."""
     return None if micros is None else moment(micros).isoformat(timespec="milliseconds")
+
+
+def short_day(day: date | str) -> str:
+    """Return a day as LiteLLM's dashboards write it, such as "May 01"."""
+    named = date.fromisoformat(day) if isinstance(day, str) else day
+    return f"{_MONTHS[named.month - 1]} {named.day:02d}"

@@ -136,7 +136,7 @@ def _unknown(user_id: str, param: str) -> ProxyError:
 
 
 def _rows(directory: Directory, customers: Sequence[SpendEndUser]) -> list[dict[str, Any]]:
-    accounts = directory.accounts(By.END_USER, {one.user_id: one for one in customers})
+    accounts = directory.accounts.of(By.END_USER, {one.user_id: one for one in customers})
     with directory.read() as desk:
         budgets = budgets_of(desk, customers)
     return [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from collections.abc import Sequence
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Query, Request
+from fastapi.responses import Response
 
 from spend_middleware.api.access import Caller
+from spend_middleware.api.answers import answer
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.rights import INTERNAL_USER
 from spend_middleware.api.schemas_entities import Part
@@ -60,6 +63,12 @@ def led_teams(caller: Caller) -> frozenset[str]:
 def pages(total: int, size: int) -> int:
     """Return how many pages of a size hold so many entries."""
     return -(-total // size)
+
+
+def paged(name: str, rows: Sequence[Any], total: int, page: int, size: int) -> Response:
+    """Return a page as LiteLLM's newer lists write it, its rows under a name."""
+    counts = {"total": total, "page": page, "page_size": size, "total_pages": pages(total, size)}
+    return answer({name: rows, **counts})
 
 
 def sorted_by(sort_by: str | None, allowed: tuple[str, ...], default: str) -> str:

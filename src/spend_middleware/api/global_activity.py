@@ -1,24 +1,31 @@
-"""`/global/activity`: requests and tokens by day."""
+"""`/global/activity`: requests and tokens by day, and how calls ended."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
+from collections import Counter
+from typing import Annotated, Any
 
+from fastapi import Query
 from fastapi.responses import Response
 
-from spend_middleware.api.answers import answer
+from spend_middleware.api.answers import answer, short_day
 from spend_middleware.api.asked import TheCaller, TheHouse
 from spend_middleware.api.parameters import EndDate, StartDate, Zone, dated
 from spend_middleware.api.routing import Permission, Routes
-from spend_middleware.api.schemas_reports import GlobalActivity, ModelActivity
-from spend_middleware.store.report_values import By, Filter, Group
+from spend_middleware.api.schemas_activity import (
+    GlobalActivity,
+    HostRateLimited,
+    ModelActivity,
+    RateLimited,
+)
+from spend_middleware.store.report_values import By, Filter, Group, LogFilter
 
 routes = Routes("Budget & Spend Tracking")
 
 TOP_MODELS = 10
-# Not strftime: its names follow the locale of the process.
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+TOO_MANY_REQUESTS = 429
+
+ModelGroup = Annotated[str, Query(description="The group whose calls are meant.")]
 
 
 @routes.get("/global/activity", permission=Permission.GLOBAL_SPEND, response_model=GlobalActivity)
@@ -34,7 +41,7 @@ def get_global_activity(
     report = house.store.reports.by([By.DAY], caller.scope, period)
     return answer(
         {
-            "daily_data": [{"date": _short(group.keys[0]), **_counts(group)} for group in report.groups],
+            "daily_data": [{"date": short_day(group.keys[0]), **_counts(group)} for group in report.groups],
             "sum_api_requests": report.total.requests,
             "sum_total_tokens": report.total.total_tokens,
         }
@@ -60,7 +67,7 @@ def get_global_activity_model(
         by_day = reports.by([By.DAY, By.MODEL_GROUP], caller.scope, period, Filter(model_group=names))
         for group in by_day.groups:
             day, name = group.keys
-            days[name].append({"model_group": name, "date": _short(day), **_counts(group)})
+            days[name].append({"model_group": name, "date": short_day(day), **_counts(group)})
     return answer(
         [
             {
@@ -74,11 +81,66 @@ def get_global_activity_model(
     )
 
 
+@routes.get(
+    "/global/activity/exceptions",
+    permission=Permission.GLOBAL_SPEND,
+    response_model=RateLimited,
+    include_in_schema=False,
+)
+def get_global_activity_exceptions(
+    house: TheHouse,
+    caller: TheCaller,
+    model_group: ModelGroup,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    timezone: Zone = None,
+) -> Response:
+    """Calls of a model group that a provider refused for their number (429), by day."""
+    period = dated(start_date, end_date, timezone, house.settings.timezone)
+    where = LogFilter(model_group=(model_group,), status_code=TOO_MANY_REQUESTS)
+    found = house.store.reports.outcomes((), caller.scope, period, where, daily=True)
+    return answer(_refused([(line.keys[0], line.requests) for line in found]))
+
+
+@routes.get(
+    "/global/activity/exceptions/deployment",
+    permission=Permission.GLOBAL_SPEND,
+    response_model=list[HostRateLimited],
+    include_in_schema=False,
+)
+def get_global_activity_exceptions_per_deployment(
+    house: TheHouse,
+    caller: TheCaller,
+    model_group: ModelGroup,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    timezone: Zone = None,
+) -> Response:
+    """Calls of a model group that a provider refused for their number (429), for each of the ten hosts with the most."""
+    period = dated(start_date, end_date, timezone, house.settings.timezone)
+    where = LogFilter(model_group=(model_group,), status_code=TOO_MANY_REQUESTS)
+    found = house.store.reports.outcomes(("api_base",), caller.scope, period, where, daily=True)
+    refused: Counter[str] = Counter()
+    for line in found:
+        refused[line.keys[1]] += line.requests
+    most = sorted(refused, key=lambda host: (-refused[host], host))[:TOP_MODELS]
+    return answer(
+        [
+            {
+                "api_base": host,
+                **_refused([(day, line.requests) for line in found for day, of in [line.keys] if of == host]),
+            }
+            for host in most
+        ]
+    )
+
+
+def _refused(days: list[tuple[str, int]]) -> dict[str, Any]:
+    return {
+        "daily_data": [{"date": short_day(day), "num_rate_limit_exceptions": count} for day, count in days],
+        "sum_num_rate_limit_exceptions": sum(count for _, count in days),
+    }
+
+
 def _counts(group: Group) -> dict[str, int]:
     return {"api_requests": group.sums.requests, "total_tokens": group.sums.total_tokens}
-
-
-def _short(day: str) -> str:
-    """Return a day as LiteLLM writes it here, such as "May 01"."""
-    moment = date.fromisoformat(day)
-    return f"{_MONTHS[moment.month - 1]} {moment.day:02d}"

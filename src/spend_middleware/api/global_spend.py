@@ -31,6 +31,7 @@ from spend_middleware.api.schemas_reports import (
     GlobalEndUsersRequest,
     GlobalSpend,
     GlobalTeams,
+    ProviderBudgetResponse,
     ProviderSpend,
     SpendPerTag,
     TagNames,
@@ -101,10 +102,25 @@ def global_spend_reset(house: TheHouse) -> Response:
 
 @routes.get("/global/spend", permission=Permission.GLOBAL_SPEND, response_model=GlobalSpend)
 def global_spend(house: TheHouse, caller: TheCaller) -> Response:
-    """Spend of the last 30 days."""
+    """Spend of the last 30 days, and the budget that the settings name."""
     total = house.store.reports.total(caller.scope, last_days(DAYS, house.settings.timezone))
     spend = number(total.spend) if total.requests else None
-    return answer({"spend": spend, "max_budget": 0.0}, counted(total.unpriced, total.estimated))
+    content = {"spend": spend, "max_budget": house.settings.max_budget}
+    return answer(content, counted(total.unpriced, total.estimated))
+
+
+@routes.post(
+    "/global/spend/refresh", permission=Permission.ADMIN, response_model=None, include_in_schema=False
+)
+def global_spend_refresh() -> Response:
+    """Do nothing: LiteLLM renews a view here that its reports read, and reports are of the moment here."""
+    return answer(None)
+
+
+@routes.get("/provider/budgets", permission=Permission.READ_ALL, response_model=ProviderBudgetResponse)
+def provider_budgets() -> Response:
+    """Show budgets of providers: none, because there is nothing here to keep them."""
+    return answer({"providers": {}})
 
 
 @routes.get("/global/spend/logs", permission=Permission.GLOBAL_SPEND, response_model=list[DaySpend])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import Response
 
+from spend_middleware.api.access import Caller
 from spend_middleware.api.answers import answer
 from spend_middleware.api.asked import TheCaller
 from spend_middleware.api.desk import QueryPage, Search, TheDirectory, led_teams, own_teams, pages, sorted_by
@@ -17,6 +18,7 @@ from spend_middleware.api.refusals import enveloped, forbid
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_entities import Part
 from spend_middleware.api.schemas_key_rows import KeyAliases, KeyListResponseObject
+from spend_middleware.api.schemas_lists import KeysAsked
 from spend_middleware.store import directory_key_list
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_key_list import STATUSES, KeyQuery
@@ -31,67 +33,45 @@ _OF_OTHERS = enveloped("bad_request_error", "user_id")
 
 
 @routes.get("/key/list", permission=Permission.ANY_KEY, response_model=KeyListResponseObject)
-def list_keys(
-    directory: TheDirectory,
-    caller: TheCaller,
-    page: QueryPage = 1,
-    size: Annotated[int, Query(ge=1, le=100, description="Keys a page.")] = 10,
-    user_id: Part | None = None,
-    team_id: Part | None = None,
-    organization_id: Part | None = None,
-    key_hash: Annotated[Part | None, Query(description="A key or its hash.")] = None,
-    key_alias: Part | None = None,
-    search: Search = None,
-    return_full_object: Annotated[bool, Query(description="Whole keys in place of hashes.")] = False,
-    include_team_keys: Annotated[
-        bool, Query(description="Also the keys of the teams that the caller leads.")
-    ] = False,
-    include_created_by_keys: Annotated[
-        bool, Query(description="Also the keys that the caller has made for others.")
-    ] = False,
-    expand: Annotated[list[Part] | None, Query(description="Accepted; whole keys name their users.")] = None,  # noqa: ARG001
-    sort_by: Part | None = None,
-    sort_order: Literal["asc", "desc"] = "desc",
-    status: Annotated[
-        Part | None, Query(description="active, blocked (or revoked), expired or deleted.")
-    ] = None,
-    project_id: Part | None = None,
-    access_group_id: Part | None = None,
-    agent_id: Part | None = None,
-    substring_matching: Annotated[
-        bool, Query(description="Take key_alias for a piece of the alias.")
-    ] = False,
-    expires: Annotated[Part | None, Query(description="active or expired, whether blocked or not.")] = None,
-) -> Response:
+def list_keys(directory: TheDirectory, caller: TheCaller, asked: Annotated[KeysAsked, Query()]) -> Response:
     """List keys, newest first; who may not see all sees their own."""
-    if not caller.sees_all and user_id is not None and user_id != caller.user_id:
+    if not caller.sees_all and asked.user_id is not None and asked.user_id != caller.user_id:
         forbid("You are not authorized to check another user's keys.", _OF_OTHERS)
-    _check("status", status, STATUSES)
-    _check("expires", expires, ("active", "expired"))
-    query = KeyQuery(
+    _check("status", asked.status, STATUSES)
+    _check("expires", asked.expires, ("active", "expired"))
+    keys, total = _page_of(directory, _meant(caller, asked), asked)
+    full = asked.return_full_object
+    shown: Sequence[Any] = full_keys(directory, keys) if full else [key.token for key in keys]
+    return answer(
+        {
+            "keys": shown,
+            "total_count": total,
+            "current_page": asked.page,
+            "total_pages": pages(total, asked.size),
+        }
+    )
+
+
+def _meant(caller: Caller, asked: KeysAsked) -> KeyQuery:
+    theirs = asked.include_team_keys or asked.team_id
+    return KeyQuery(
         all_owners=caller.sees_all,
         owner=caller.user_id,
-        owner_made=include_created_by_keys,
-        owner_teams=tuple(sorted(led_teams(caller))) if include_team_keys or team_id else (),
+        owner_made=asked.include_created_by_keys,
+        owner_teams=tuple(sorted(led_teams(caller))) if theirs else (),
         owner_token=caller.key_hash,
-        user_id=user_id,
-        team_id=team_id,
-        organization_id=organization_id,
-        agent_id=agent_id,
-        project_id=project_id,
-        token=hash_of(key_hash) if key_hash else None,
-        key_alias=None if substring_matching else key_alias,
-        alias_part=key_alias if substring_matching else None,
-        search=search,
-        status=status,
-        expires=expires,
-        access_group_id=access_group_id,
-    )
-    sort_by = sorted_by(sort_by, (*directory_key_list.SORTABLE, *_BY_MONEY), "created_at")
-    keys, total = _page_of(directory, query, sort_by, sort_order == "desc", (page - 1) * size, size)
-    shown: Sequence[Any] = full_keys(directory, keys) if return_full_object else [key.token for key in keys]
-    return answer(
-        {"keys": shown, "total_count": total, "current_page": page, "total_pages": pages(total, size)}
+        user_id=asked.user_id,
+        team_id=asked.team_id,
+        organization_id=asked.organization_id,
+        agent_id=asked.agent_id,
+        project_id=asked.project_id,
+        token=hash_of(asked.key_hash) if asked.key_hash else None,
+        key_alias=None if asked.substring_matching else asked.key_alias,
+        alias_part=asked.key_alias if asked.substring_matching else None,
+        search=asked.search,
+        status=asked.status,
+        expires=asked.expires,
+        access_group_id=asked.access_group_id,
     )
 
 
@@ -131,10 +111,10 @@ def _check(name: str, value: str | None, known: tuple[str, ...]) -> None:
         )
 
 
-def _page_of(
-    directory: Directory, query: KeyQuery, sort_by: str, descending: bool, offset: int, size: int
-) -> tuple[list[SpendKey], int]:
-    by_money = sort_by in _BY_MONEY
+def _page_of(directory: Directory, query: KeyQuery, asked: KeysAsked) -> tuple[list[SpendKey], int]:
+    sort_by = sorted_by(asked.sort_by, (*directory_key_list.SORTABLE, *_BY_MONEY), "created_at")
+    by_money, descending = sort_by in _BY_MONEY, asked.sort_order == "desc"
+    offset, size = (asked.page - 1) * asked.size, asked.size
     with directory.read() as desk:
         keys, total = directory_key_list.find(
             desk,
@@ -149,9 +129,9 @@ def _page_of(
     if sort_by == "max_budget":
         amounts: Mapping[str, Any] = {key.token: key.max_budget for key in keys}
     elif sort_by == "total_spend":
-        amounts = directory.lifetime(keys)
+        amounts = directory.accounts.lifetime(keys)
     else:
-        accounts = directory.accounts(By.KEY, {key.token: key for key in keys})
+        accounts = directory.accounts.of(By.KEY, {key.token: key for key in keys})
         amounts = {token: account.spend for token, account in accounts.items()}
     keys.sort(key=lambda key: key.token)
     keys.sort(key=lambda key: amounts[key.token] or 0, reverse=descending)

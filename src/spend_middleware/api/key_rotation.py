@@ -68,8 +68,8 @@ def _regenerated(
     given = {name: value for name, value in data.given().items() if name not in ("key", "new_key")}
     wanted = wanted_of(given, found.key_metadata)
     check_bounds(caller, wanted)
-    spend = directory.accounts(By.KEY, {found.token: found})[found.token].spend
-    total = directory.lifetime([found])[found.token]
+    spend = directory.accounts.of(By.KEY, {found.token: found})[found.token].spend
+    total = directory.accounts.lifetime([found])[found.token]
     with refusing(), refusing_aliases(), directory.write(actor(caller)) as desk:
         made, secret = directory_keys.regenerate(
             desk, found.token, wanted, secret=data.new_key, spend=spend, total=total

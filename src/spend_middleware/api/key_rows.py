@@ -98,8 +98,8 @@ def standing_word(key: SpendKey, now: int) -> str:
 
 
 def _values(directory: Directory, keys: Sequence[SpendKey]) -> list[dict[str, Any]]:
-    accounts = directory.accounts(By.KEY, {key.token: key for key in keys})
-    totals = directory.lifetime(keys)
+    accounts = directory.accounts.of(By.KEY, {key.token: key for key in keys})
+    totals = directory.accounts.lifetime(keys)
     with directory.read() as desk:
         budgets = budgets_of(desk, keys)
     return [

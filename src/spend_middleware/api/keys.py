@@ -47,7 +47,8 @@ from spend_middleware.api.schemas_keys import (
     UpdateKeyRequest,
 )
 from spend_middleware.store import directory_keys
-from spend_middleware.store.directory import Desk, Directory
+from spend_middleware.store.desk import Desk
+from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_keys import hash_of
 from spend_middleware.store.entities import SpendKey
 from spend_middleware.store.report_values import By
@@ -167,7 +168,7 @@ def reset_key_spend_fn(
     token = hash_of(key)
     with refusing(detailed), directory.read() as desk:
         found = directory_keys.get(desk, token)
-    previous = directory.accounts(By.KEY, {token: found})[token].spend
+    previous = directory.accounts.of(By.KEY, {token: found})[token].spend
     if not 0 <= data.reset_to <= previous:
         raise detailed(400, f"reset_to must be between 0 and the current spend, {previous.normalize():f}.")
     with refusing(detailed), directory.write(actor(caller)) as desk:

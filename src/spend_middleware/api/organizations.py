@@ -207,7 +207,7 @@ def _rows(
     model: type[Answer],
     more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
-    accounts = directory.accounts(By.ORGANIZATION, {one.organization_id: one for one in organizations})
+    accounts = directory.accounts.of(By.ORGANIZATION, {one.organization_id: one for one in organizations})
     with directory.read() as desk:
         budgets = budgets_of(desk, organizations)
     return [
@@ -246,7 +246,7 @@ def _whole(directory: Directory, organizations: Sequence[SpendOrganization]) -> 
 
 
 def _member_rows(directory: Directory, members: Sequence[SpendMembership]) -> list[dict[str, Any]]:
-    accounts = directory.member_accounts(members)
+    accounts = directory.accounts.of_members(members)
     with directory.read() as desk:
         budgets = budgets_of(desk, members)
     return [

@@ -186,7 +186,7 @@ def budget_values(directory: Directory, budget: SpendBudget) -> dict[str, Any]:
         "soft_budget": usd(budget.soft_budget),
         "tpd_limit": budget.tpd_limit,
         "model_max_budget": budget.model_max_budget,
-        "budget_reset_at": zulu(directory.reset_at(budget)),
+        "budget_reset_at": zulu(directory.accounts.reset_at(budget)),
         "allowed_models": budget.allowed_models,
         "temp_budget_increase": usd(budget.temp_budget_increase),
         "temp_budget_expiry": zulu(budget.temp_budget_expiry),

@@ -98,3 +98,42 @@ class TagSummaryResponse(Answer):
     """What was spent under each tag in a period."""
 
     results: list[TagSummaryMetrics]
+
+
+class TagActiveUsersResponse(Answer):
+    """How many users a tag had on a day, or in the days from `period_start` to `period_end`."""
+
+    tag: str
+    active_users: int
+    date: str
+    period_start: str | None
+    period_end: str | None
+
+
+class ActiveUsersAnalyticsResponse(Answer):
+    """How many users each tag had, and when."""
+
+    results: list[TagActiveUsersResponse]
+
+
+class PerUserMetrics(Answer):
+    """What one user did."""
+
+    user_id: str
+    user_email: str | None
+    user_agent: str | None
+    successful_requests: int
+    failed_requests: int
+    total_requests: int
+    total_tokens: int
+    spend: float
+
+
+class PerUserAnalyticsResponse(Answer):
+    """What users did, those with the most answered calls first; a page of them."""
+
+    results: list[PerUserMetrics]
+    total_count: int
+    page: int
+    page_size: int
+    total_pages: int

@@ -6,7 +6,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from spend_middleware.api.schemas_entities import BudgetWindow, Count, Name, Question, Text, Usd
-from spend_middleware.api.schemas_keys import LimitType
 from spend_middleware.store.zones import moment_of
 
 
@@ -95,6 +94,9 @@ IN_METADATA = frozenset(
 """Fields that are kept as entries of `metadata`."""
 
 
+Throughput = Literal["guaranteed_throughput", "best_effort_throughput"]
+
+
 class NewTeamRequest(TeamFields):
     """A team to be made; every field may be left out."""
 
@@ -105,8 +107,8 @@ class NewTeamRequest(TeamFields):
     models: list[Text] | None = Field([])
     blocked: bool | None = False
     team_member_permissions: list[Text] | None = None
-    rpm_limit_type: LimitType | None = None
-    tpm_limit_type: LimitType | None = None
+    rpm_limit_type: Throughput | None = None
+    tpm_limit_type: Throughput | None = None
 
 
 class UpdateTeamRequest(TeamFields):
@@ -122,8 +124,15 @@ class PatchTeamRequest(TeamFields):
     team_id: Name | None = Field(None, description="The same as in the path, or left out.")
 
 
-class TeamModelsRequest(Question):
-    """Models that a team may call, or may no longer."""
+class TeamModelAddRequest(Question):
+    """Models that a team may call from now on."""
+
+    team_id: Name
+    models: list[Text]
+
+
+class TeamModelDeleteRequest(Question):
+    """Models that a team may no longer call."""
 
     team_id: Name
     models: list[Text]

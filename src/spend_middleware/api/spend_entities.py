@@ -16,7 +16,7 @@ from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_key_rows import KeyRow
 from spend_middleware.api.schemas_users import UserRow, UserWithAliases
 from spend_middleware.api.user_rows import user_rows
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.entities import SpendKey, SpendUser
 
 routes = Routes("Budget & Spend Tracking")

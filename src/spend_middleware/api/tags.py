@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from fastapi.responses import Response
 
-from spend_middleware.api.answers import answer, number, zulu
+from spend_middleware.api.answers import answer, zulu
 from spend_middleware.api.asked import TheCaller, TheHouse
 from spend_middleware.api.desk import TheDirectory, actor
 from spend_middleware.api.parameters import period_of
@@ -16,7 +16,6 @@ from spend_middleware.api.refusals import plain, refusing
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_entities import Part, budget_row, filled
 from spend_middleware.api.schemas_tags import (
-    DistinctTagsResponse,
     TagAnswer,
     TagConfig,
     TagDeleteRequest,
@@ -24,14 +23,13 @@ from spend_middleware.api.schemas_tags import (
     TagMessage,
     TagNewRequest,
     TagRow,
-    TagSummaryResponse,
     TagUpdateRequest,
 )
 from spend_middleware.store import directory_tags
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_budgets import budgets_of
 from spend_middleware.store.entities import SpendTag
-from spend_middleware.store.report_values import EVERYTHING, By, Filter
+from spend_middleware.store.report_values import EVERYTHING, By
 
 routes = Routes("tag management")
 
@@ -93,47 +91,6 @@ def list_tags(
     said = "This is just a spend tag that was passed dynamically in a request. It does not control any LLM models."
     rows += [filled(TagRow, {"name": name, "description": said}) for name in sorted(used - names)]
     return answer(rows)
-
-
-@routes.get("/tag/distinct", permission=Permission.READ_ALL, response_model=DistinctTagsResponse)
-def get_distinct_user_agent_tags(directory: TheDirectory) -> Response:
-    """List every tag that calls carry, in the order of the alphabet."""
-    return answer({"results": [{"tag": tag} for tag in directory.reports.names(By.TAG, EVERYTHING)]})
-
-
-@routes.get("/tag/summary", permission=Permission.READ_ALL, response_model=TagSummaryResponse)
-def get_tag_summary(
-    house: TheHouse,
-    directory: TheDirectory,
-    start_date: Annotated[Part, Query(description="First day, YYYY-MM-DD.")],
-    end_date: Annotated[Part, Query(description="Last day, counted whole.")],
-    tag_filter: Annotated[Part | None, Query(description="Only this tag.")] = None,
-    tag_filters: Annotated[list[Part] | None, Query(description="Only these tags.")] = None,
-) -> Response:
-    """Sum up each tag over a period, most expensive first."""
-    period = period_of(start_date, end_date, None, house.settings.timezone)
-    wanted = tuple(tag_filters or ()) or ((tag_filter,) if tag_filter else ())
-    report = directory.reports.tags(EVERYTHING, period, Filter(tag=wanted))
-    users: dict[str, int] = {}
-    for group in directory.reports.by([By.TAG, By.USER], EVERYTHING, period, Filter(tag=wanted)).groups:
-        if group.keys[1]:
-            users[group.keys[0]] = users.get(group.keys[0], 0) + 1
-    return answer(
-        {
-            "results": [
-                {
-                    "tag": line.tag,
-                    "unique_users": users.get(line.tag, 0),
-                    "total_requests": line.sums.requests,
-                    "successful_requests": line.sums.successes,
-                    "failed_requests": line.sums.failures,
-                    "total_tokens": line.sums.prompt_tokens + line.sums.completion_tokens,
-                    "total_spend": number(line.sums.spend),
-                }
-                for line in report.tags
-            ]
-        }
-    )
 
 
 def _rows(directory: Directory, tags: Sequence[SpendTag]) -> list[dict[str, Any]]:

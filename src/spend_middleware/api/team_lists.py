@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import Response
 
 from spend_middleware.api.access import Caller
 from spend_middleware.api.answers import answer, counted, number
-from spend_middleware.api.asked import TheCaller, TheHouse
-from spend_middleware.api.desk import QueryPage, Search, TheDirectory, led_teams, own_teams, pages, sorted_by
+from spend_middleware.api.asked import House, TheCaller, TheHouse
+from spend_middleware.api.desk import TheDirectory, led_teams, own_teams, paged, sorted_by
 from spend_middleware.api.key_rows import key_rows
+from spend_middleware.api.names import entity_names
 from spend_middleware.api.parameters import EndDate, StartDate, Zone, dated, listed
 from spend_middleware.api.refusals import detailed
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_entities import Part
+from spend_middleware.api.schemas_lists import TeamsAsked
 from spend_middleware.api.schemas_teams import (
     LiteLLM_TeamTable,
     TeamListed,
@@ -27,8 +30,7 @@ from spend_middleware.api.team_rows import membership_rows, team_rows
 from spend_middleware.store import directory_members, directory_teams
 from spend_middleware.store.directory_members import TEAM
 from spend_middleware.store.directory_teams import TeamQuery
-from spend_middleware.store.entities import SpendTeam, SpendUser
-from spend_middleware.store.report_values import EVERYTHING, By, Filter
+from spend_middleware.store.report_values import EVERYTHING, By, Filter, Group
 
 routes = Routes("team management")
 
@@ -67,56 +69,32 @@ def list_team(
 
 @routes.get("/v2/team/list", permission=Permission.ANY_KEY, response_model=TeamListResponse)
 def list_team_v2(
-    directory: TheDirectory,
-    caller: TheCaller,
-    user_id: Annotated[Part | None, Query(description="Teams that this user is a member of.")] = None,
-    organization_id: Part | None = None,
-    team_id: Part | None = None,
-    team_alias: Annotated[Part | None, Query(description="A piece of the alias.")] = None,
-    search: Search = None,
-    search_team_id_match: Annotated[
-        Literal["exact", "contains"], Query(description="How `search` is compared with ids.")
-    ] = "exact",
-    status: Annotated[
-        Literal["deleted"] | None, Query(description="Deleted teams are not kept: none.")
-    ] = None,
-    page: QueryPage = 1,
-    page_size: Annotated[int, Query(ge=1, le=100, description="Teams a page.")] = 10,
-    sort_by: Part | None = None,
-    sort_order: Literal["asc", "desc"] = "asc",
+    directory: TheDirectory, caller: TheCaller, asked: Annotated[TeamsAsked, Query()]
 ) -> Response:
     """List teams page by page; who may not see all sees their own."""
     query = TeamQuery(
-        among=() if status == "deleted" else _among(caller, user_id),
-        user_id=user_id,
-        organization_id=organization_id,
-        team_id=team_id,
-        alias_part=team_alias,
-        search=search,
-        search_whole_ids=search_team_id_match == "exact",
+        among=() if asked.status == "deleted" else _among(caller, asked.user_id),
+        user_id=asked.user_id,
+        organization_id=asked.organization_id,
+        team_id=asked.team_id,
+        alias_part=asked.team_alias,
+        search=asked.search,
+        search_whole_ids=asked.search_team_id_match == "exact",
     )
     with directory.read() as desk:
         teams, total = directory_teams.find(
             desk,
             query,
-            sort_by=sorted_by(sort_by, directory_teams.SORTABLE, "created_at"),
-            descending=sort_order == "desc",
-            offset=(page - 1) * page_size,
-            limit=page_size,
+            sort_by=sorted_by(asked.sort_by, directory_teams.SORTABLE, "created_at"),
+            descending=asked.sort_order == "desc",
+            offset=(asked.page - 1) * asked.page_size,
+            limit=asked.page_size,
         )
         ids = [team.team_id for team in teams]
         keys = directory_teams.keys_of(desk, ids)
         members = directory_members.members_of(desk, TEAM, ids)
     more = {one: {"members_count": len(members[one]), "keys_count": len(keys[one])} for one in ids}
-    return answer(
-        {
-            "teams": team_rows(directory, teams, TeamPaged, more),
-            "total": total,
-            "page": page,
-            "page_size": page_size,
-            "total_pages": pages(total, page_size),
-        }
-    )
+    return paged("teams", team_rows(directory, teams, TeamPaged, more), total, asked.page, asked.page_size)
 
 
 @routes.get("/team/available", permission=Permission.ANY_KEY, response_model=list[LiteLLM_TeamTable])
@@ -150,32 +128,31 @@ def get_team_spend_by_user(
         for group in report.groups
         if caller.sees_all or group.keys[0] in led_teams(caller) or group.keys[1] == (caller.user_id or "\0")
     ]
-    with house.directory.read() as desk:
-        teams = {one.team_id: one for one in desk.some(SpendTeam, SpendTeam.team_id, wanted)}
-        ids = [group.keys[1] for group in shown if group.keys[1]]
-        users = {one.user_id: one for one in desk.some(SpendUser, SpendUser.user_id, ids)}
-    rows = []
-    for group in shown:
-        team, user, sums = teams.get(group.keys[0]), users.get(group.keys[1]), group.sums
-        rows.append(
-            {
-                "team_id": group.keys[0],
-                "team_alias": team.team_alias if team is not None else None,
-                "user_id": group.keys[1],
-                "user_email": user.user_email if user is not None else None,
-                "user_alias": user.user_alias if user is not None else None,
-                "spend": number(sums.spend),
-                "prompt_tokens": sums.prompt_tokens,
-                "completion_tokens": sums.completion_tokens,
-                "total_tokens": sums.total_tokens,
-                "api_requests": sums.requests,
-                "successful_requests": sums.successes,
-                "failed_requests": sums.failures,
-            }
-        )
     unpriced, estimated = sum(g.sums.unpriced for g in shown), sum(g.sums.estimated for g in shown)
-    content = {"start_date": start_date, "end_date": end_date, "results": rows}
+    content = {"start_date": start_date, "end_date": end_date, "results": _by_user(house, shown)}
     return answer(content, counted(unpriced, estimated))
+
+
+def _by_user(house: House, groups: Sequence[Group]) -> list[dict[str, Any]]:
+    teams = entity_names(house, By.TEAM, {group.keys[0] for group in groups})
+    users = entity_names(house, By.USER, {group.keys[1] for group in groups})
+    return [
+        {
+            "team_id": team_id,
+            "team_alias": teams.get(team_id, {}).get("team_alias"),
+            "user_id": user_id,
+            "user_email": users.get(user_id, {}).get("user_email"),
+            "user_alias": users.get(user_id, {}).get("user_alias"),
+            "spend": number(sums.spend),
+            "prompt_tokens": sums.prompt_tokens,
+            "completion_tokens": sums.completion_tokens,
+            "total_tokens": sums.total_tokens,
+            "api_requests": sums.requests,
+            "successful_requests": sums.successes,
+            "failed_requests": sums.failures,
+        }
+        for (team_id, user_id), sums in ((group.keys, group.sums) for group in groups)
+    ]
 
 
 def _among(caller: Caller, user_id: str | None) -> tuple[str, ...] | None:

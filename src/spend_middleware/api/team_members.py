@@ -76,18 +76,7 @@ def bulk_team_member_add(
     if len(members) > MOST_MEMBERS:
         raise detailed(400, f"Maximum {MOST_MEMBERS} members can be added at once")
     team = _added(directory, caller, data.team_id, members, {"max_budget": data.max_budget_in_team})
-    users, places = team["updated_users"], team["updated_team_memberships"]
-    results = [
-        {
-            "user_id": place["user_id"],
-            "user_email": next((u["user_email"] for u in users if u["user_id"] == place["user_id"]), None),
-            "success": True,
-            "error": None,
-            "updated_user": next((u for u in users if u["user_id"] == place["user_id"]), None),
-            "updated_team_membership": place,
-        }
-        for place in places
-    ]
+    results = _additions(team["updated_users"], team["updated_team_memberships"])
     return answer(
         {
             "team_id": data.team_id,
@@ -98,6 +87,21 @@ def bulk_team_member_add(
             "updated_team": team,
         }
     )
+
+
+def _additions(users: list[dict[str, Any]], places: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    known = {user["user_id"]: user for user in users}
+    return [
+        {
+            "user_id": place["user_id"],
+            "user_email": known.get(place["user_id"], {}).get("user_email"),
+            "success": True,
+            "error": None,
+            "updated_user": known.get(place["user_id"]),
+            "updated_team_membership": place,
+        }
+        for place in places
+    ]
 
 
 @routes.post("/team/member_update", permission=Permission.OWN_KEYS, response_model=TeamMemberUpdateResponse)
@@ -167,7 +171,7 @@ def reset_team_member_spend_fn(
         forbid("Cannot reset your own spend. Ask a proxy admin.", detailed)
     with refusing(detailed), directory.read() as desk:
         member = directory_members.member(desk, TEAM, team_id, user_id, None)
-    previous = directory.member_accounts([member])[team_id, user_id].spend
+    previous = directory.accounts.of_members([member])[team_id, user_id].spend
     if not 0 <= data.reset_to <= previous:
         raise detailed(400, f"reset_to must be between 0 and the current spend, {previous.normalize():f}.")
     with refusing(detailed), directory.write(actor(caller)) as desk:

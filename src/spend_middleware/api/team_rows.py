@@ -24,7 +24,7 @@ def team_rows(
     more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return teams as rows of a model, in their order; `more` holds further fields by team id."""
-    accounts = directory.accounts(By.TEAM, {team.team_id: team for team in teams})
+    accounts = directory.accounts.of(By.TEAM, {team.team_id: team for team in teams})
     with directory.read() as desk:
         members = members_of(desk, TEAM, [team.team_id for team in teams])
     rows = []
@@ -63,7 +63,7 @@ def membership_rows(
     default: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return what members have spent in their team, and may; `default` is the budget of all its members."""
-    accounts, totals = directory.member_accounts(members), directory.member_totals(members)
+    accounts, totals = directory.accounts.of_members(members), directory.accounts.member_totals(members)
     with directory.read() as desk:
         budgets = budgets_of(desk, members)
     rows = []

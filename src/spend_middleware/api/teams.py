@@ -22,7 +22,8 @@ from spend_middleware.api.schemas_team_requests import (
     DeleteTeamRequest,
     NewTeamRequest,
     PatchTeamRequest,
-    TeamModelsRequest,
+    TeamModelAddRequest,
+    TeamModelDeleteRequest,
     UpdateTeamRequest,
 )
 from spend_middleware.api.schemas_teams import (
@@ -73,14 +74,12 @@ def team_info(
         team = directory_teams.get(desk, asked)
         keys = _in_sight(caller, directory_teams.keys_of(desk, [asked])[asked])
         members = directory_members.members_of(desk, TEAM, [asked])[asked]
-        names = {
-            user.user_id: user.user_alias
-            for user in desk.some(SpendUser, SpendUser.user_id, [one.user_id for one in members])
-        }
+        users = desk.some(SpendUser, SpendUser.user_id, [one.user_id for one in members])
         shared = desk.get(SpendBudget, team.team_metadata.get("team_member_budget_id", ""))
+    aliases = {user.user_id: user.user_alias for user in users}
     more = {
         "members_with_roles": [
-            {**member_value(one), "user_alias": names.get(one.user_id)} for one in members
+            {**member_value(one), "user_alias": aliases.get(one.user_id)} for one in members
         ],
         "team_member_budget_table": budget_part(directory, shared),
         "caller_edit_access": {"kind": "full" if caller.is_admin else "none"},
@@ -103,7 +102,9 @@ def update_team(directory: TheDirectory, caller: TheCaller, data: UpdateTeamRequ
     return answer({"team_id": team.team_id, "data": team_rows(directory, [team], TeamRow)[0]})
 
 
-@routes.patch("/team/{team_id}", permission=Permission.ADMIN, response_model=LiteLLM_TeamTable)
+@routes.patch(
+    "/team/{team_id}", permission=Permission.ADMIN, response_model=LiteLLM_TeamTable, dependencies=CHANGED_BY
+)
 def patch_team(directory: TheDirectory, caller: TheCaller, team_id: Name, data: PatchTeamRequest) -> Response:
     """Change the fields of a team that are given."""
     if data.team_id not in (None, team_id):
@@ -113,7 +114,7 @@ def patch_team(directory: TheDirectory, caller: TheCaller, team_id: Name, data: 
 
 
 @routes.post("/team/model/add", permission=Permission.ADMIN, response_model=TeamRow)
-def team_model_add(directory: TheDirectory, caller: TheCaller, data: TeamModelsRequest) -> Response:
+def team_model_add(directory: TheDirectory, caller: TheCaller, data: TeamModelAddRequest) -> Response:
     """Add models to those that a team may call; stored and shown."""
     # In LiteLLM no model at all means every model, and so it stays when some are added.
     return _with_models(
@@ -122,7 +123,7 @@ def team_model_add(directory: TheDirectory, caller: TheCaller, data: TeamModelsR
 
 
 @routes.post("/team/model/delete", permission=Permission.ADMIN, response_model=TeamRow)
-def team_model_delete(directory: TheDirectory, caller: TheCaller, data: TeamModelsRequest) -> Response:
+def team_model_delete(directory: TheDirectory, caller: TheCaller, data: TeamModelDeleteRequest) -> Response:
     """Take models from those that a team may call."""
     return _with_models(
         directory, caller, data.team_id, lambda had: [model for model in had if model not in data.models]

@@ -22,7 +22,7 @@ def user_rows(
     more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return users as rows of a model, in their order; `more` holds further fields by user id."""
-    accounts = directory.accounts(By.USER, {user.user_id: user for user in users})
+    accounts = directory.accounts.of(By.USER, {user.user_id: user for user in users})
     with directory.read() as desk:
         teams = groups_of(desk, TEAM, [user.user_id for user in users])
     rows = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import Response
@@ -13,11 +13,9 @@ from spend_middleware.api.answers import answer
 from spend_middleware.api.asked import TheCaller
 from spend_middleware.api.desk import (
     CHANGED_BY,
-    QueryPage,
-    Search,
     TheDirectory,
     actor,
-    pages,
+    paged,
     sorted_by,
 )
 from spend_middleware.api.errors import ProxyError
@@ -26,6 +24,7 @@ from spend_middleware.api.parameters import listed
 from spend_middleware.api.refusals import AUTH, HANDLED, detailed, forbid, refusing
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_entities import Part, filled
+from spend_middleware.api.schemas_lists import UsersAsked
 from spend_middleware.api.schemas_teams import LiteLLM_TeamTable
 from spend_middleware.api.schemas_users import (
     USER_METADATA,
@@ -48,7 +47,8 @@ from spend_middleware.api.schemas_users import (
 from spend_middleware.api.team_rows import team_rows
 from spend_middleware.api.user_rows import user_rows
 from spend_middleware.store import directory_keys, directory_members, directory_teams, directory_users
-from spend_middleware.store.directory import Desk, Directory
+from spend_middleware.store.desk import Desk
+from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_members import ORGANIZATION, TEAM, Member
 from spend_middleware.store.directory_users import UserQuery
 from spend_middleware.store.entities import SpendTeam, SpendUser
@@ -212,52 +212,29 @@ def delete_user(directory: TheDirectory, caller: TheCaller, data: DeleteUserRequ
 
 
 @routes.get("/user/list", permission=Permission.READ_ALL, response_model=UserListResponse)
-def get_users(
-    directory: TheDirectory,
-    role: Part | None = None,
-    user_ids: Annotated[
-        Part | None, Query(description="Ids, separated by commas.", max_length=10_000)
-    ] = None,
-    sso_user_ids: Annotated[Part | None, Query(description="Ids, separated by commas.")] = None,
-    user_email: Annotated[Part | None, Query(description="A piece of the address.")] = None,
-    search: Search = None,
-    team: Annotated[Part | None, Query(description="Members of this team.")] = None,
-    page: QueryPage = 1,
-    page_size: Annotated[int, Query(ge=1, le=100, description="Users a page.")] = 25,
-    sort_by: Part | None = None,
-    sort_order: Literal["asc", "desc"] = "asc",
-    organization_ids: Annotated[Part | None, Query(description="Ids, separated by commas.")] = None,
-) -> Response:
+def get_users(directory: TheDirectory, asked: Annotated[UsersAsked, Query()]) -> Response:
     """List users page by page, newest first unless asked otherwise."""
     query = UserQuery(
-        role=role,
-        user_ids=listed(user_ids),
-        sso_user_ids=listed(sso_user_ids),
-        email_part=user_email,
-        search=search,
-        team=team,
-        organization_ids=listed(organization_ids),
+        role=asked.role,
+        user_ids=listed(asked.user_ids),
+        sso_user_ids=listed(asked.sso_user_ids),
+        email_part=asked.user_email,
+        search=asked.search,
+        team=asked.team,
+        organization_ids=listed(asked.organization_ids),
     )
     with directory.read() as desk:
         users, total = directory_users.find(
             desk,
             query,
-            sort_by=sorted_by(sort_by, directory_users.SORTABLE, "created_at"),
-            descending=sort_by is None or sort_order == "desc",
-            offset=(page - 1) * page_size,
-            limit=page_size,
+            sort_by=sorted_by(asked.sort_by, directory_users.SORTABLE, "created_at"),
+            descending=asked.sort_by is None or asked.sort_order == "desc",
+            offset=(asked.page - 1) * asked.page_size,
+            limit=asked.page_size,
         )
         counts = directory_users.key_counts(desk, [user.user_id for user in users])
     more = {user.user_id: {"key_count": counts.get(user.user_id, 0)} for user in users}
-    return answer(
-        {
-            "users": user_rows(directory, users, UserListed, more),
-            "total": total,
-            "page": page,
-            "page_size": page_size,
-            "total_pages": pages(total, page_size),
-        }
-    )
+    return paged("users", user_rows(directory, users, UserListed, more), total, asked.page, asked.page_size)
 
 
 def _changed(directory: Directory, caller: Caller, data: UpdateUserRequest) -> SpendUser:

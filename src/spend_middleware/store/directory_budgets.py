@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.directory_limits import set_limits
 from spend_middleware.store.entities import (
     SpendBudget,

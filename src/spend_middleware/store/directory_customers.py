@@ -8,7 +8,8 @@ from typing import Any
 from sqlmodel import col, select
 
 from spend_middleware.errors import TakenError
-from spend_middleware.store.directory import Desk, Directory
+from spend_middleware.store.desk import Desk
+from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_budgets import link_budget
 from spend_middleware.store.entities import SpendEndUser
 from spend_middleware.store.report_values import EVERYTHING, By, Filter

@@ -10,7 +10,7 @@ from sqlalchemy import Text, and_, cast, false, func, or_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.entities import SpendKey
 
 

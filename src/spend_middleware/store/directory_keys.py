@@ -12,7 +12,7 @@ from typing import Any
 from sqlmodel import select
 
 from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.directory_limits import new_windows, set_limits
 from spend_middleware.store.durations import Duration
 from spend_middleware.store.entities import SpendBudget, SpendKey, SpendOrganization, SpendTeam

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from spend_middleware.errors import ConfigurationError
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.entities import Limited, SpendBudget, Spender
 from spend_middleware.store.standing import instant, micros, next_reset, settle, standing, window
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete as delete_rows
 from sqlmodel import col, select
 
 from spend_middleware.errors import NotFoundError, TakenError
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.directory_budgets import create_budget, link_budget
 from spend_middleware.store.directory_members import ORGANIZATION
 from spend_middleware.store.entities import SpendMembership, SpendOrganization, SpendTeam

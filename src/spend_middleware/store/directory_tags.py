@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import col, select
 
 from spend_middleware.errors import NotFoundError, TakenError
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.directory_budgets import link_budget
 from spend_middleware.store.entities import SpendTag
 

@@ -12,7 +12,7 @@ from sqlalchemy import false, func, or_
 from sqlmodel import col, select
 
 from spend_middleware.errors import ConfigurationError, NotFoundError, TakenError
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.directory_limits import new_windows, set_limits
 from spend_middleware.store.directory_members import TEAM, Member, add_members, member_budget
 from spend_middleware.store.entities import (
@@ -126,6 +126,7 @@ class TeamQuery:
 
     Args:
         among: Only these, because the caller may see no others; None for any.
+        search_whole_ids: Whether `search` must be a whole id; else an id that begins with it will do.
     """
 
     among: tuple[str, ...] | None = None
@@ -134,7 +135,7 @@ class TeamQuery:
     team_id: str | None = None
     alias_part: str | None = None
     search: str | None = None
-    search_whole_ids: bool = False
+    search_whole_ids: bool = True
 
 
 def find(
@@ -163,7 +164,9 @@ def find(
         chosen = chosen.where(col(SpendTeam.team_alias).icontains(query.alias_part, autoescape=True))
     if query.search:
         alias, team_id = col(SpendTeam.team_alias), col(SpendTeam.team_id)
-        named = team_id == query.search if query.search_whole_ids else _holds(team_id, query.search)
+        # Not LIKE: in SQLite it takes no notice of case.
+        begins = team_id if query.search_whole_ids else func.substr(team_id, 1, len(query.search))
+        named = begins == query.search
         chosen = chosen.where(or_(_holds(alias, query.search), named))
     total = desk.session.exec(select(func.count()).select_from(chosen.subquery())).one()
     column = col(getattr(SpendTeam, sort_by))

@@ -12,7 +12,7 @@ from sqlalchemy import func, or_
 from sqlmodel import col, select
 
 from spend_middleware.errors import NotFoundError, TakenError
-from spend_middleware.store.directory import Desk
+from spend_middleware.store.desk import Desk
 from spend_middleware.store.directory_limits import set_limits
 from spend_middleware.store.directory_members import TEAM
 from spend_middleware.store.entities import SpendKey, SpendMembership, SpendUser

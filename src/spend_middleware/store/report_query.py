@@ -54,6 +54,7 @@ Ends = tuple[date | None, date | None]
 CALL_COLUMNS: dict[By, ColumnElement[Any]] = {
     By.TAG: TAGS_OF_CALL.c.value,
     **{by: LOGS.c[by.value] for by in By if by not in {By.DAY, By.TAG}},
+    By.AGENT: func.coalesce(LOGS.c.agent_id, ""),
 }
 """Where single calls hold each dimension."""
 

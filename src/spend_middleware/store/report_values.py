@@ -27,6 +27,7 @@ class By(StrEnum):
     MODEL_GROUP = "model_group"
     PROVIDER = "provider"
     ENDPOINT = "endpoint"
+    AGENT = "agent_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ class Filter:
     model_group: tuple[str, ...] = ()
     provider: tuple[str, ...] = ()
     endpoint: tuple[str, ...] = ()
+    agent_id: tuple[str, ...] = ()
 
     def parts(self) -> tuple[tuple[By, tuple[str, ...]], ...]:
         """Return the columns and the sorted values that are asked for."""
@@ -345,9 +347,9 @@ class LogFilter:
     model_group: tuple[str, ...] = ()
     provider: tuple[str, ...] = ()
     endpoint: tuple[str, ...] = ()
+    agent_id: tuple[str, ...] = ()
     session_id: str | None = None
     trace_id: str | None = None
-    agent_id: str | None = None
     key_alias: str | None = None
     call_type: str | None = None
     status: str | None = None

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from spend_middleware.settings import Settings
 from spend_middleware.store import report_days, report_sums, rows
 from spend_middleware.store.report_activity import daily_activity
+from spend_middleware.store.report_outcomes import Outcomes, outcomes
 from spend_middleware.store.report_query import Question
 from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.report_unpriced import unpriced
@@ -39,6 +40,8 @@ from spend_middleware.store.report_values import (
 )
 from spend_middleware.store.rows_filter import Place
 from spend_middleware.store.rows_sessions import sessions_of
+
+ANY_ROW = LogFilter()
 
 
 class Reports:
@@ -147,6 +150,18 @@ class Reports:
         """
         question = Question((), scope, where)
         return daily_activity(self._reader, entity, question, period, page=page, size=page_size)
+
+    def outcomes(
+        self,
+        names: Sequence[str],
+        scope: Scope,
+        period: Period,
+        where: LogFilter = ANY_ROW,
+        *,
+        daily: bool = False,
+    ) -> list[Outcomes]:
+        """Return how calls ended, counted by columns of the ledger, such as `call_type` and `status_code`."""
+        return outcomes(self._reader, names, scope, period, where, daily=daily)
 
     # -- names
 

@@ -37,7 +37,6 @@ IN_ROLLUPS = tuple(Filter.__dataclass_fields__)
 _EQUAL = (
     "session_id",
     "trace_id",
-    "agent_id",
     "key_alias",
     "call_type",
     "status_code",
@@ -95,15 +94,19 @@ def _contains(column: ColumnElement[str], part: str) -> ColumnElement[bool]:
     return func.lower(column).contains(storable(part).lower(), autoescape=True)
 
 
+_KEPT: ColumnElement[str] = func.coalesce(LOGS.c.metadata, "")
+
+CACHE_HIT = _contains(_KEPT, '"cache_hit": "true"')
+"""LiteLLM answered out of its cache: only rows that were imported from there say so."""
+
+
 def _as_litellm_kept_it(where: LogFilter) -> list[ColumnElement[bool]]:
     """Return the conditions on LiteLLM's own columns, which imported rows keep as JSON text."""
-    kept: ColumnElement[str] = func.coalesce(LOGS.c.metadata, "")
     found = []
     if where.cache_hit is not None:
-        hit = _contains(kept, '"cache_hit": "true"')
-        found.append(hit if where.cache_hit else ~hit)
+        found.append(CACHE_HIT if where.cache_hit else ~CACHE_HIT)
     if where.model_id is not None:
-        found.append(_contains(kept, f'"model_id": {json.dumps(where.model_id)}'))
+        found.append(_contains(_KEPT, f'"model_id": {json.dumps(where.model_id)}'))
     return found
 
 

@@ -10,7 +10,7 @@ from spend_middleware.guard import Guard
 from spend_middleware.settings import Settings
 from spend_middleware.store import import_entities  # noqa: F401 - registers its tables
 from spend_middleware.store.adjust import Adjusted, Entry, adjust
-from spend_middleware.store.directory import writing
+from spend_middleware.store.desk import writing
 from spend_middleware.store.forget import Forgotten, forget
 from spend_middleware.store.importing import Imported, import_litellm
 from spend_middleware.store.report_reader import Reader
