@@ -13,6 +13,7 @@ import pytest
 
 from spend_middleware.call import Attribution, Call, Cost, PricingStatus, new_call_id
 from spend_middleware.store.directory import Directory
+from spend_middleware.store.directory_keys import generate
 from spend_middleware.store.entities import SpendKey
 from spend_middleware.store.report_values import EVERYTHING, By
 from spend_middleware.store.running import RECENT_CALLS, RunningSpend
@@ -213,6 +214,31 @@ def test_looked_up_again_and_again_among_calls_a_key_keeps_the_right_number(stor
     spent = directory.accounts.of(By.KEY, {"k": SpendKey(token="k")})["k"].spend
     assert spent > 0
     assert running.of("k") == spent
+    directory.close()
+
+
+def test_after_the_end_of_a_budget_window_only_its_own_calls_count(store: Store) -> None:
+    noon = 1_795_435_200.0
+    clock = [noon]
+    running = RunningSpend(store.held)
+    directory = Directory(store.engine, store.reports, now=lambda: clock[0], running=running)
+    with directory.write() as desk:
+        made, _ = generate(desk, {"max_budget": Decimal(10), "budget_duration": "1d"})
+        token = made.token
+
+    def spent_after(one: Call) -> Decimal | None:
+        store.append_call(one)
+        assert store.flush(10) == 0
+        running.add(one)
+        directory.find_key(token)
+        return running.of(token)
+
+    directory.find_key(token)
+    assert spent_after(call(key=token, started=noon)) == PICO
+    assert spent_after(call(key=token, started=noon + 60)) == PICO * 2
+    clock[0] += 2 * 86_400
+    assert spent_after(call(key=token, started=clock[0])) == PICO
+    assert spent_after(call(key=token, started=noon + 120)) == PICO, "it began in the window before"
     directory.close()
 
 
