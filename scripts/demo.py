@@ -14,6 +14,7 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -59,8 +60,17 @@ class Service:
         self._thread.join()
         self._socket.close()
 
+    @staticmethod
+    def heed_signals() -> None:
+        """End at an interrupt or when told to.
+
+        A shell that starts a command in the background has it ignore interrupts, and Python leaves that so.
+        """
+        for told in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(told, signal.default_int_handler)
+
     def wait(self) -> None:
-        """Serve until interrupted."""
+        """Serve until interrupted or told to end."""
         with contextlib.suppress(KeyboardInterrupt):
             self._thread.join()
 
@@ -93,6 +103,7 @@ def main() -> None:
         with Service(app) as service:
             agreed = drive(spend, service.url, providers)
             if keep:
+                service.heed_signals()
                 print(
                     f"\nServing {service.url}/spend/tags\n  curl -H 'Authorization: Bearer {KEY}' {service.url}/spend/tags"
                 )

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -14,17 +16,22 @@ import httpx2
 ROOT = Path(__file__).parent.parent
 
 
-def demo(*arguments: str) -> subprocess.Popen[str]:
-    """Start it as `make` does, with its output in a pipe that nobody unbuffers."""
+@contextmanager
+def demo(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it as `make` does, with its output in a pipe that nobody unbuffers; it is gone when the block ends."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "scripts/demo.py", *arguments],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_it_shows_a_header_the_tags_and_two_rows_and_that_all_sums_are_equal() -> None:
