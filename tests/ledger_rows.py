@@ -47,6 +47,7 @@ def unmakeable() -> list[bytes]:
         b"[]",
         b'{"a": 1}',
         b'[1,["x"],0,0,0,0,0]',
+        encode_facts((*facts[:6], [("a pass", "no counts")], *facts[7:])),
         encode_facts((*facts[:1], 5, *facts[2:])),
     ]
 

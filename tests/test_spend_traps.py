@@ -63,8 +63,14 @@ def providers(running: Standin) -> Iterator[Standin]:
 
 
 @pytest.fixture
-def spend(tmp_path: Path) -> Iterator[Spend]:
-    with Spend(f"sqlite:///{tmp_path}/spend.db", batch_seconds=0.01, trust_client_headers=True) as made:
+def spend(tmp_path: Path, running: Standin) -> Iterator[Spend]:
+    here = running.url.removeprefix("http://")
+    with Spend(
+        f"sqlite:///{tmp_path}/spend.db",
+        batch_seconds=0.01,
+        trust_client_headers=True,
+        providers={f"{here}/groq": "groq"},
+    ) as made:
         yield made
 
 
