@@ -2,7 +2,7 @@
 
     python benchmarks/reports.py                      # SQLite, 100 thousand and 1 million calls
     python benchmarks/reports.py --calls 100000 1000000 10000000 --url postgresql://localhost/bench
-    python benchmarks/reports.py --calls 100000 10000000 --keep /var/tmp/ledgers --routes
+    python benchmarks/reports.py --calls 100000 10000000 --keep ledgers --routes
 
 The population is that of `loading.py`. Every size is a database of its own, which is thrown away afterwards: a file,
 or a schema of PostgreSQL; with --keep a folder or a name of yours, it stays and is measured again the next time.
