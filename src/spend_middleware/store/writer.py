@@ -50,7 +50,7 @@ class Writer:
         journal: Where rows come from.
         make_ledger: Gives the database; called on the writer's thread, because SQLAlchemy is slow to import.
         set_aside: Where records go that the database refuses.
-        batch_size: Rows a transaction, at most.
+        batch_size: Rows a transaction; while more wait, twice as many.
         batch_seconds: How long a row waits for others, at most.
         sync_seconds: How often the journal is forced to disk; None never.
         chores: What is to be done now and then, while no rows wait; says in how many seconds again.
