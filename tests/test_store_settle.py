@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from ledger_calls import DAY, Books, calls, grouped, total_of
 from spend_middleware.call import from_pico
+from spend_middleware.store import chores as chores_module
 from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
-from spend_middleware.store.chores import PAUSE_SECONDS, SETTLE_SECONDS, Chores
+from spend_middleware.store.chores import LOOK_AGAIN_SECONDS, PAUSE_SECONDS, SETTLE_SECONDS, Chores
 from spend_middleware.store.forget import forget
 from spend_middleware.store.report_values import EVERYTHING, ActivityPage, By, Filter, Period, Scope
 from spend_middleware.store.settle import settle
@@ -241,6 +242,7 @@ def test_the_writers_thread_settles_a_step_at_a_time(store: Store, caplog: pytes
         store.append(one)
     assert store.flush(10) == 0
     chores = Chores(retains=False)
+    assert chores(store.upkeep) == LOOK_AGAIN_SECONDS
     pauses = [chores(store.upkeep) for _ in range(50)]
     assert pauses == sorted(pauses)
     assert set(pauses) == {PAUSE_SECONDS, SETTLE_SECONDS}
@@ -249,3 +251,15 @@ def test_the_writers_thread_settles_a_step_at_a_time(store: Store, caplog: pytes
         connection.execute(text("DROP TABLE spend_meta"))
     assert [chores(store.upkeep) for _ in range(3)] == [SETTLE_SECONDS] * 3
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
+
+
+def test_an_import_of_old_calls_is_over_before_days_are_settled(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chores_module, "FEW_CALLS", 5)
+    chores = Chores(retains=False)
+    assert chores(store.upkeep) == LOOK_AGAIN_SECONDS
+    for one in calls(30, first="2026-01-01", days=9):
+        store.append(one)
+    assert store.flush(10) == 0
+    assert [chores(store.upkeep) for _ in range(2)] == [SETTLE_SECONDS, PAUSE_SECONDS]

@@ -17,6 +17,13 @@ RETAIN_SECONDS = 600.0
 SETTLE_SECONDS = 60.0
 """How often somebody looks whether days are over."""
 
+FEW_CALLS = 1_000
+"""Calls of days long over that may come between two looks; an import brings more, and is waited for: each of its calls
+would have to be added to spans too."""
+
+LOOK_AGAIN_SECONDS = 10.0
+"""Until the second look, without which nobody knows what comes in."""
+
 PAUSE_SECONDS = 1.0
 """Between two steps of settling, so that rows and other processes come first."""
 
@@ -32,6 +39,7 @@ class Chores:
         self._retains = retains
         self._retained_at = time.monotonic()
         self._warned = False
+        self._calls: int | None = None
 
     def __call__(self, upkeep: Upkeep) -> float:
         """Do what is due, and return in how many seconds to come again."""
@@ -41,10 +49,19 @@ class Chores:
         from spend_middleware.store.ledger import said
 
         try:
-            return PAUSE_SECONDS if upkeep.settle(steps=1) else SETTLE_SECONDS
+            return self._settle(upkeep)
         except Exception as error:
             # Reports add days up themselves meanwhile: slower, and as exact.
             if not self._warned:
                 logger.warning("Days that are over were not added up ahead of reports: %s", said(error))
             self._warned = True
             return SETTLE_SECONDS
+
+    def _settle(self, upkeep: Upkeep) -> float:
+        calls, before = upkeep.calls_over(), self._calls
+        self._calls = calls
+        if before is None:
+            return LOOK_AGAIN_SECONDS
+        if calls - before > FEW_CALLS:
+            return SETTLE_SECONDS
+        return PAUSE_SECONDS if upkeep.settle(steps=1) else SETTLE_SECONDS

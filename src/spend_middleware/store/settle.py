@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, func, insert, literal, select, update
 
@@ -50,6 +50,16 @@ def settle(ledger: Ledger, *, today: date | None = None, go_on: Callable[[], boo
             else:
                 _step(connection, limit)
     return steps
+
+
+def calls_over(ledger: Ledger) -> int:
+    """Return how many calls there are on days that are over long enough to be settled."""
+    ledger.prepare()
+    last = datetime.now(UTC).date() - timedelta(days=_OPEN_DAYS)
+    own = (NAMES.c.kind == "total", NAMES.c.zone == UTC_ZONE, NAMES.c.name == "")
+    counted = select(func.sum(NAMES.c.requests)).where(*own, NAMES.c.day <= last.isoformat())
+    with ledger.database.engine.connect() as connection:
+        return int(connection.scalar(counted) or 0)
 
 
 def _next_lines(connection: Connection, today: date) -> tuple[str, str] | None:
