@@ -25,6 +25,7 @@ CASES: list[tuple[str, str, str, dict[str, str], str, str | None]] = [
     ("a vendor's name behind what may be a gateway", "localhost:8080", "gpt-4o", {}, "priced", "0.0025"),
     ("a vendor's name with its prefix", "localhost:8080", "openai/gpt-4o", {}, "priced", "0.0025"),
     ("open weights at a host of somebody else's", "llm.example.com", "my-llama", {}, "unpriced", None),
+    ("open weights at their seller's, by way of a proxy", "localhost:8787", "llama-3.3-70b-versatile", {}, "priced", "0.00059"),
     ("open weights at their seller's", "api.groq.com", "openai/gpt-oss-20b", {}, "priced", "0.000075"),
 ]  # fmt: skip
 
@@ -37,7 +38,7 @@ CASES: list[tuple[str, str, str, dict[str, str], str, str | None]] = [
 def test_where_a_model_runs_decides_whether_it_has_a_price(
     tmp_path: Path, host: str, model: str, rules: dict[str, str], status: str, cost: str | None
 ) -> None:
-    path = "/openai/v1" if "groq" in host else "/v1"
+    path = {"api.groq.com": "/openai/v1", "localhost:8787": "/groq/openai/v1"}.get(host, "/v1")
     transport: Any = httpx2.MockTransport(
         lambda request: httpx2.Response(200, json={"model": model, **ANSWER})
     )

@@ -338,6 +338,13 @@ def test_a_host_of_ones_own_is_known_as_such(host: str, local: bool) -> None:
     assert route.local is local
 
 
+@pytest.mark.parametrize(("path", "local"), [("/groq/openai/v1", False), ("/openai/v1", True), ("/v1", True)])
+def test_a_path_that_names_who_sells_the_model_leads_to_no_model_of_ones_own(path: str, local: bool) -> None:
+    route = recognise("POST", "localhost:8000", f"{path}/chat/completions")
+    assert route is not None
+    assert route.local is local
+
+
 @pytest.mark.parametrize(
     ("host", "path", "certain"),
     [

@@ -205,7 +205,8 @@ def _elsewhere(method: str, host: str, name: str, path: str) -> Route | None:
             route,
             price_provider=upstream,
             gateway=gateway is not None,
-            local=gateway is None and _is_local(name),
+            # KServe and its like serve their own models under /openai, which is the name of a format as well.
+            local=gateway is None and upstream in (None, "openai") and _is_local(name),
             certain=found[0].certain or gateway is not None or upstream is not None or on_ollama,
         )
     return None
