@@ -114,6 +114,13 @@ def test_parameters_have_litellms_names(document: dict[str, Any], path: str) -> 
     assert not [name for name, parameter in named.items() if parameter["required"]]
 
 
+def test_no_default_is_an_object_on_which_generators_give_up(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    fields = [field for schema in schemas.values() for field in schema.get("properties", {}).values()]
+    assert not [field for field in fields if isinstance(field.get("default"), dict)]
+    assert schemas["GenerateKeyRequest"]["properties"]["spend"]["default"] == 0
+
+
 def test_every_operation_says_who_may_call_it_and_how(document: dict[str, Any]) -> None:
     assert set(document["components"]["securitySchemes"]) == {"APIKeyHeader", "HTTPBearer"}
     for method, path, operation in operations(document):

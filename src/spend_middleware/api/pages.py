@@ -13,8 +13,9 @@ routes = Routes("docs")
 
 
 @routes.get("/openapi.json", permission=Permission.DOCS, include_in_schema=False)
-async def openapi_document(request: Request) -> Response:
+def openapi_document(request: Request) -> Response:
     """The document of all routes."""
+    # Not a coroutine: its first making takes seconds, in which the host's loop must go on.
     return answer(request.app.openapi())
 
 
