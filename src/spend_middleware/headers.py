@@ -7,15 +7,17 @@ from decimal import Decimal
 
 from spend_middleware.call import EXACT, Call, Charge, Tally
 
+Header = tuple[bytes, bytes]
+
 # The first word of a meter's name -> the header that its charges are summed in.
 PARTS = {
-    "input": "input",
-    "output": "output",
-    "cache_read": "cache-read",
-    "cache_write": "cache-creation",
-    "reasoning": "reasoning",
+    "input": b"x-litellm-response-cost-input",
+    "output": b"x-litellm-response-cost-output",
+    "cache_read": b"x-litellm-response-cost-cache-read",
+    "cache_write": b"x-litellm-response-cost-cache-creation",
+    "reasoning": b"x-litellm-response-cost-reasoning",
 }
-_HEADER_OF: dict[str, str | None] = {}
+_header_of_meter: dict[str, bytes | None] = {}
 
 
 def plain(amount: Decimal) -> str:
@@ -29,39 +31,38 @@ def plain(amount: Decimal) -> str:
     return text + ".0"
 
 
-def cost_headers(call: Call) -> list[tuple[str, str]]:
+def cost_headers(call: Call) -> list[Header]:
     """Return the headers for one call: its id, its duration, and its cost with its parts where it is known."""
     cost = call.cost
     found = [
-        ("x-litellm-call-id", call.call_id),
-        ("x-litellm-response-duration-ms", f"{(call.ended_at - call.started_at) * 1000:.3f}"),
+        (b"x-litellm-call-id", call.call_id.encode()),
+        (b"x-litellm-response-duration-ms", b"%.3f" % ((call.ended_at - call.started_at) * 1000)),
     ]
     if cost.amount is None:
         return found
-    text = plain(cost.amount)
-    found.append(("x-litellm-response-cost", text))
+    text = plain(cost.amount).encode()
+    found.append((b"x-litellm-response-cost", text))
     listed = cost.list_amount
     if listed is not None:
-        found.append(("x-litellm-response-cost-original", text if listed is cost.amount else plain(listed)))
-    found.extend(_parts(cost.charges))
+        original = text if listed is cost.amount else plain(listed).encode()
+        found.append((b"x-litellm-response-cost-original", original))
+    found += _parts(cost.charges)
     return found
 
 
-def key_header(spent: Decimal | None) -> list[tuple[str, str]]:
+def key_header(spent: Decimal | None) -> list[Header]:
     """Return the header that says what the key of a call has spent by now; none without a known key."""
-    return [] if spent is None else [("x-litellm-key-spend", plain(spent))]
+    return [] if spent is None else [(b"x-litellm-key-spend", plain(spent).encode())]
 
 
-def tally_headers(
-    request_id: str, tally: Tally, key_spent: Decimal | None = None
-) -> list[tuple[bytes, bytes]]:
+def tally_headers(request_id: str, tally: Tally, key_spent: Decimal | None = None) -> list[Header]:
     """Return the headers for a service's own answer: the sum over the calls made while handling the request.
 
     Args:
         key_spent: What the request's virtual key has spent by now.
     """
     found = [(b"x-litellm-call-id", request_id.encode("latin-1", "replace"))]
-    found.extend((name.encode(), value.encode()) for name, value in key_header(key_spent))
+    found += key_header(key_spent)
     calls = tally.calls
     if not calls:
         return found
@@ -71,27 +72,26 @@ def tally_headers(
     if tally.unpriced < len(calls):
         found.append((b"x-litellm-response-cost", plain(tally.cost).encode()))
         charges = (charge for call in calls for charge in call.cost.charges)
-        found.extend((name.encode(), value.encode()) for name, value in _parts(charges))
+        found += _parts(charges)
     if tally.unpriced:
         found.append((b"x-spend-unpriced-calls", str(tally.unpriced).encode()))
     return found
 
 
-def _parts(charges: Iterable[Charge]) -> list[tuple[str, str]]:
-    sums: dict[str, Decimal] = {}
-    for charge in charges:
+def _parts(charges: Iterable[Charge]) -> list[Header]:
+    sums: dict[bytes, Decimal] = {}
+    for meter, _, _, amount in charges:
         try:
-            name = _HEADER_OF[charge.meter]
+            name = _header_of_meter[meter]
         except KeyError:
-            name = _header_of(charge.meter)
+            name = _header_of(meter)
         if name is not None:
-            sums[name] = EXACT.add(sums[name], charge.amount) if name in sums else charge.amount
-    return [(name, plain(amount)) for name, amount in sums.items()]
+            sums[name] = EXACT.add(sums[name], amount) if name in sums else amount
+    return [(name, plain(amount).encode()) for name, amount in sums.items()]
 
 
-def _header_of(meter: str) -> str | None:
-    suffix = next((suffix for start, suffix in PARTS.items() if meter.startswith(start)), None)
-    name = None if suffix is None else f"x-litellm-response-cost-{suffix}"
-    if len(_HEADER_OF) < 1000:
-        _HEADER_OF[meter] = name
+def _header_of(meter: str) -> bytes | None:
+    name = next((header for start, header in PARTS.items() if meter.startswith(start)), None)
+    if len(_header_of_meter) < 1000:
+        _header_of_meter[meter] = name
     return name

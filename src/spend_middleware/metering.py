@@ -255,14 +255,23 @@ def _cost(call: Call, exchange: Exchange, reading: Reading, book: PriceBook) -> 
 
 def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> Cost:
     """Return what a call costs, from what the call itself says."""
-    traits = call.usage.traits
+    usage = call.usage
+    traits = usage.traits
     answered, asked = call.response_model, call.request_model
-    listed = traits.get(PRICE_PROVIDER) or PRICE_LISTS.get(call.provider, call.provider)
+    models = (answered, asked) if answered and asked and answered != asked else (answered or asked,)
+    provider = call.provider
+    listed = PRICE_LISTS.get(provider, provider)
+    if reported_cost is None and not (traits or usage.units or usage.passes):
+        tier, base = call.service_tier, call.api_base
+        known = book.price_of_tokens(listed, models, call.operation, tier, base, usage, call.ended_at)
+        if known is not None and provider not in SELF_HOSTED:
+            return known
+    listed = traits.get(PRICE_PROVIDER) or listed
     cost = book.price(
         PriceQuery(
             provider="" if listed == "any" else listed,
-            models=(answered, asked) if answered and asked and answered != asked else (answered or asked,),
-            usage=call.usage,
+            models=models,
+            usage=usage,
             operation=call.operation,
             at=call.ended_at,
             service_tier=call.service_tier,
@@ -273,7 +282,7 @@ def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> 
             response_seconds=call.ended_at - call.started_at,
         )
     )
-    if (LOCAL in traits or call.provider in SELF_HOSTED) and is_self_hosted(call, cost):
+    if (LOCAL in traits or provider in SELF_HOSTED) and is_self_hosted(call, cost):
         return _SELF_HOSTED
     return cost
 

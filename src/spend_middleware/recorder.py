@@ -22,7 +22,7 @@ from spend_middleware.attribution import (
 )
 from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource, new_call_id
 from spend_middleware.headers import cost_headers, key_header
-from spend_middleware.interception.exchange import Answer, Exchange
+from spend_middleware.interception.exchange import Added, Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, measure, price_again
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
@@ -160,17 +160,17 @@ class Recorder:
         if settings.journal_marks and route.certain and not route.follow_up:
             self._mark(exchange, route, content or {}, opened)
 
-    def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
+    def answered(self, exchange: Exchange) -> Sequence[Added]:
         """Return the headers for a streamed answer: the id under which its cost is found later."""
         if not self._settings.response_headers:
             return ()
-        headers = [("x-litellm-call-id", exchange.call_id)]
+        headers = [(b"x-litellm-call-id", exchange.call_id.encode())]
         if self._running.known:
             opened: Any = exchange.state
             headers += key_header(self._running.of(opened.attribution.key_hash))
         return headers
 
-    def finished(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
+    def finished(self, exchange: Exchange) -> Sequence[Added]:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
         opened: Any = exchange.state
         calls, reading = measure(exchange, opened.sent, self._prices(), opened.attribution, opened.attempt)

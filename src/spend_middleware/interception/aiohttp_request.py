@@ -16,6 +16,7 @@ class Heads:
     def __init__(self, headers: Mapping[str, str], added: Callable[[str, str], None] | None = None) -> None:
         self._headers = headers
         self._added = added
+        self._names: set[object] = set()
 
     @functools.cached_property
     def raw(self) -> list[tuple[bytes, bytes]]:
@@ -23,9 +24,10 @@ class Heads:
         return [(encode(name), encode(value)) for name, value in self._headers.items()]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._headers
+        return name in self._headers or name in self._names
 
     def __setitem__(self, name: str, value: str) -> None:
+        self._names.add(name)
         if self._added is not None:
             self._added(name, value)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from spend_middleware.guard import Guard, note_fault
-from spend_middleware.interception.exchange import Answer, Exchange, Observer, Outcome
+from spend_middleware.interception.exchange import Added, Answer, Exchange, Observer, Outcome
 from spend_middleware.interception.heads import append, decode_headers
 from spend_middleware.interception.outgoing import exchange_of, rewritten
 from spend_middleware.interception.shapes import Library, Response
@@ -53,7 +53,7 @@ class Attempt:
         self.observer = observer
         self.exchange = exchange
 
-    def finish(self, outcome: Outcome, error: BaseException | None = None) -> Sequence[tuple[str, str]]:
+    def finish(self, outcome: Outcome, error: BaseException | None = None) -> Sequence[Added]:
         """Close the exchange and have it recorded, once; return the headers for the caller's answer."""
         try:
             if self.exchange.close(outcome, None if error is None else type(error).__name__):
@@ -88,14 +88,13 @@ class Wire:
         outer: What was being sent around it, if anything.
     """
 
-    __slots__ = ("attempts", "library", "outer", "request", "told")
+    __slots__ = ("attempts", "library", "outer", "request")
 
     def __init__(self, library: Library, request: Any, attempts: list[Attempt], outer: Mark | None) -> None:
         self.library = library
         self.request = request
         self.attempts = attempts
         self.outer = outer
-        self.told: dict[str, str] | None = None
 
     @property
     def limit(self) -> int:
@@ -149,7 +148,7 @@ class Wire:
         for attempt in self.attempts:
             exchange = attempt.exchange
             exchange.take(content)
-            self._tell(response, exchange, attempt.finish(Outcome.COMPLETE))
+            append(response, attempt.finish(Outcome.COMPLETE))
 
     def tee(self, response: Response, tee: Callable[[Any, Attempt], Any]) -> None:
         """Watch a body that the caller will read; one that was read already is recorded at once."""
@@ -160,7 +159,7 @@ class Wire:
         for attempt in self.attempts:
             attempt.exchange.streamed = True
             with _answering:
-                self._tell(response, attempt.exchange, attempt.observer.answered(attempt.exchange))
+                append(response, attempt.observer.answered(attempt.exchange))
             response.stream = tee(response.stream, attempt)
 
     def reads_ahead(self, response: Response) -> bool:
@@ -172,7 +171,7 @@ class Wire:
         exchange = self.attempts[0].exchange
         if not exchange.headers.get("content-type", "").startswith(WHOLE) or _content(response) is not None:
             return False
-        return "stream" not in exchange.url.partition("?")[0].lower()
+        return "stream" not in exchange.path.lower()
 
     def put_back(
         self, response: Response, read: ReadAhead, replay: Callable[[Any, ReadAhead], Any], tee: Any
@@ -186,13 +185,7 @@ class Wire:
         for attempt in self.attempts:
             exchange = attempt.exchange
             exchange.adopt(read.chunks)
-            self._tell(response, exchange, attempt.finish(outcome, read.error))
-
-    def _tell(self, response: Response, exchange: Exchange, added: Sequence[tuple[str, str]]) -> None:
-        """Add an observer's headers to the answer; those of an observer before it stay."""
-        append(response, added, {**exchange.headers, **self.told} if self.told else exchange.headers)
-        if len(self.attempts) > 1:
-            self.told = {**(self.told or {}), **dict(added)}
+            append(response, attempt.finish(outcome, read.error))
 
 
 def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> Wire | None:
@@ -217,7 +210,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
             path = url.raw_path.partition(b"?")[0].decode("latin-1")
             route = observer.recognise(request.method, host, path)
             if route is not None:
-                exchange = exchange_of(route, request, f"{url.scheme}://{host}")
+                exchange = exchange_of(route, request, f"{url.scheme}://{host}", path)
                 observer.opened(exchange)
                 request = rewritten(request, exchange, library)
                 attempts.append(Attempt(observer, exchange))

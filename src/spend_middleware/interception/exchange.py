@@ -13,6 +13,9 @@ from spend_middleware.interception.body import Kept, decoded
 MAX_BODY_BYTES = 16 << 20
 
 
+Added = tuple[bytes, bytes]
+"""A header that is added to an answer: its name in lower case, and its value."""
+
 _NOTHING = Kept(0)
 
 
@@ -44,6 +47,7 @@ class Exchange:
         method: The HTTP method.
         address: The whole URL, or what `str` makes one of.
         origin: Scheme, host and port of it.
+        path: Its path.
         request_headers: The request's headers, by name in lower case.
         request_body: The body when it is JSON and was in memory already; None for uploads and streams.
     """
@@ -82,6 +86,7 @@ class Exchange:
         method: str,
         address: object,
         origin: str,
+        path: str,
         request_headers: Mapping[str, str],
         request_body: bytes | None,
     ) -> None:
@@ -89,6 +94,7 @@ class Exchange:
         self.method = method
         self.address = address
         self.origin = origin
+        self.path = path
         self.request_headers = request_headers
         self.request_body = request_body
         self.started = time.time()
@@ -155,8 +161,8 @@ class Observer(Protocol):
     def opened(self, exchange: Exchange) -> None:
         """See a request before it goes out; may set call_id, new_body, drop_headers, answer, filter and state."""
 
-    def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
+    def answered(self, exchange: Exchange) -> Sequence[Added]:
         """See status and headers of a streamed answer; return the headers to add to it."""
 
-    def finished(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
+    def finished(self, exchange: Exchange) -> Sequence[Added]:
         """See the whole exchange, once; return the headers to add to an answer that was not streamed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from spend_middleware.guard import note_fault
@@ -51,19 +52,37 @@ _UNREAD_STARTS = ("access-control-", "x-ratelimit-", "anthropic-ratelimit-", "x-
 _READ_ALL_THE_SAME = "x-stainless-retry-count"
 
 
-class _Names(dict[bytes, str]):
-    """Header names as text, empty for those that nobody reads; a look-up is several times as quick as decoding."""
+_Places = tuple[tuple[int, str], ...]
 
-    def __missing__(self, name: bytes) -> str:
-        text = name.decode("latin-1")
-        if text in _UNREAD or (text.startswith(_UNREAD_STARTS) and text != _READ_ALL_THE_SAME):
-            text = ""
-        if len(self) < 1000:
-            self[name] = text
-        return text
+_MOST_KNOWN = 1000
+_LARGEST_KNOWN = 4096
+"""Bytes of header names; a message with more is no usual one, and is not remembered."""
+
+_lower_name = itemgetter(1)
 
 
-_names = _Names()
+def _is_read(name: str) -> bool:
+    return name not in _UNREAD and (not name.startswith(_UNREAD_STARTS) or name == _READ_ALL_THE_SAME)
+
+
+def _places_of(names: tuple[bytes, ...]) -> _Places | None:
+    """Return where the headers stand that anybody reads; None when one of them stands twice."""
+    places = [(at, name.decode("latin-1")) for at, name in enumerate(names)]
+    read = tuple((at, name) for at, name in places if _is_read(name))
+    return read if len({name for _, name in read}) == len(read) else None
+
+
+class _Known(dict[tuple[bytes, ...], _Places | None]):
+    """Where to look in headers of certain names: one client sends, and one host answers, the same ones each time."""
+
+    def __missing__(self, names: tuple[bytes, ...]) -> _Places | None:
+        places = _places_of(names)
+        if len(self) < _MOST_KNOWN and sum(map(len, names)) < _LARGEST_KNOWN:
+            self[names] = places
+        return places
+
+
+_known = _Known()
 
 
 def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
@@ -79,35 +98,42 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
 
 def decode_headers(headers: Headers) -> dict[str, str]:
     """Return the headers that anybody here reads, by name in lower case; of one that stands there twice, all values."""
+    entries = _entries(headers)
+    places = _known[tuple(map(_lower_name, entries))]
+    if places is not None:
+        return {name: entries[at][2].decode("latin-1") for at, name in places}
     found: dict[str, str] = {}
-    for _, lower, value in _entries(headers):
-        name = _names[lower]
-        if name:
+    for _, lower, value in entries:
+        name = lower.decode("latin-1")
+        if _is_read(name):
             text = value.decode("latin-1")
             found[name] = f"{found[name]}, {text}" if name in found else text
     return found
 
 
-def append(response: Response, added: Sequence[tuple[str, str]], present: Mapping[str, str]) -> None:
+def append(response: Response, added: Sequence[tuple[bytes, bytes]]) -> None:
     """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays.
 
     Args:
         response: The answer.
         added: Names in lower case, and values.
-        present: The headers that the answer came with, by name in lower case.
     """
     if not added:
         return
     try:
-        headers = response.headers
+        headers: Any = response.headers
         entries = _entries(headers)
         if entries is getattr(headers, "_list", None):
-            new = [(name.encode(), value.encode("latin-1")) for name, value in added if name not in present]
-            entries.extend([(name, name, value) for name, value in new])
+            present = set(map(_lower_name, entries))
+            # Whoever reads a header wants to know this first, and it is found out by looking at all of them: ours,
+            # which are ASCII, need no look.
+            _ = headers.encoding
+            entries.extend([(name, name, value) for name, value in added if name not in present])
             return
-        for name, value in added:
-            if name not in present:
+        for raw, value in added:
+            name = raw.decode("latin-1")
+            if name not in headers:
                 # Setting a name that is not there appends it and leaves all others, also double ones, in place.
-                headers[name] = value
+                headers[name] = value.decode("latin-1")
     except Exception as fault:
         note_fault("adding headers to an answer", fault)

@@ -11,12 +11,13 @@ from spend_middleware.interception.heads import decode_headers
 from spend_middleware.interception.shapes import Library
 
 
-def exchange_of(route: object, request: Any, origin: str) -> Exchange:
+def exchange_of(route: object, request: Any, origin: str, path: str) -> Exchange:
     """Open an exchange with what of a request is in memory already; nothing else of it is touched."""
     body = _body(request)
     if not body or (body[:1] != b"{" and body.lstrip()[:1] not in (b"{", b"[")):
         body = None
-    exchange = Exchange(route, request.method, request.url, origin, decode_headers(request.headers), body)
+    headers = decode_headers(request.headers)
+    exchange = Exchange(route, request.method, request.url, origin, path, headers, body)
     if not body:
         exchange.request_form = _form(request)
     return exchange

@@ -13,6 +13,7 @@ from spend_middleware.pricing.rates import ZERO
 
 _PICO_DOLLAR = Decimal("1e-12")
 _ONE = Decimal(1)
+_add, _quantize = EXACT.add, EXACT.quantize
 
 MOST = Decimal(9_000_000)
 """USD: one row of the ledger holds 9.2 million, and no single call costs as much."""
@@ -22,18 +23,16 @@ TOO_MUCH = "the counts of this call cannot be right: they cost millions"
 
 def exact(lines: list[Charge]) -> Decimal:
     """Return the unrounded sum of charge lines."""
-    if not lines:
-        return ZERO
-    amount = lines[0].amount
-    for line in lines[1:]:
-        amount = EXACT.add(amount, line.amount)
+    amount = ZERO
+    for _, _, _, part in lines:
+        amount = _add(amount, part)
     return amount
 
 
 def total(lines: list[Charge]) -> Decimal | None:
     """Return the sum of charge lines, rounded once, half to even, to a pico-dollar; None when it is out of bounds."""
     amount = exact(lines)
-    return EXACT.quantize(amount, _PICO_DOLLAR) if amount < MOST else None
+    return _quantize(amount, _PICO_DOLLAR) if amount < MOST else None
 
 
 def is_usable(cost: Decimal | None) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spend_middleware.call import Charge, Cost, PricingStatus
+from spend_middleware.call import Charge, Cost, PricingStatus, Usage
 from spend_middleware.pricing import adjust, maps
 from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
 from spend_middleware.pricing.field_names import refuse_misspelled
@@ -27,7 +27,8 @@ _logger = logging.getLogger("spend_middleware.pricing")
 
 _new: Any = tuple.__new__
 _MOST_CACHED = 8192
-_PRICED, _FREE_OF_CHARGE, _REPORTED = (
+_CUSTOM, _PRICED, _FREE_OF_CHARGE, _REPORTED = (
+    PricingStatus.CUSTOM,
     PricingStatus.PRICED,
     PricingStatus.FREE,
     PricingStatus.PROVIDER_REPORTED,
@@ -148,7 +149,7 @@ class PriceBook:
             lines, reason = charges_of(found, query, Others(self.sheet, layers, query))
         listed = None if reason else adjust.total(lines)
         key = found.rates.key if found else None
-        own = key is not None and key in layers.own
+        own = found is not None and found.own
         if (
             query.reported_cost is not None
             and not (own and listed is not None)
@@ -157,12 +158,41 @@ class PriceBook:
             return self._finish(query, [adjust.stated(query.reported_cost)], _REPORTED, key, listed)
         if listed is None:
             return _unpriced(reason or adjust.TOO_MUCH, layers.version)
-        status = PricingStatus.CUSTOM if own else _PRICED if listed or not lines else _FREE_OF_CHARGE
         if self._adjustments.any or query.reported_cost is not None:
-            return self._finish(query, lines, status, key, listed)
-        # As a bare tuple is made into one: a third of the time of the class itself.
-        cost: Cost = _new(Cost, (listed, status, tuple(lines), None, key, layers.version, listed, None))
-        return cost
+            return self._finish(query, lines, _status(own, listed, lines), key, listed)
+        return _listed(own, listed, lines, key, layers.version)
+
+    def price_of_tokens(
+        self,
+        provider: str,
+        models: tuple[str, ...],
+        operation: str,
+        service_tier: str | None,
+        api_base: str,
+        usage: Usage,
+        at: float,
+    ) -> Cost | None:
+        """Return what `price` would for a call of tokens alone whose like was priced before; None for all others.
+
+        Nearly all calls are such, and a query for them is dearer to make than to answer.
+
+        Args:
+            usage: With token counts alone: no units, traits or passes.
+            at: When the call completed, seconds since the epoch, UTC.
+        """
+        layers = self._layers
+        known = layers.sheets.get((provider, models, operation, service_tier, False, None, api_base, None, None))
+        if known is None or self._adjustments.any:
+            return None
+        since, until, sheet = known
+        card = sheet.card
+        if not sheet.tokens_only or card is None or not since <= at < until:
+            return None
+        lines = token_charges(usage, card.at(usage.input_tokens, at))
+        listed = adjust.total(lines)
+        if listed is None:
+            return _unpriced(adjust.TOO_MUCH, layers.version)
+        return _listed(sheet.own, listed, lines, sheet.rates.key, layers.version)
 
     def rates(self, provider: str | None, model: str, at: float) -> Mapping[str, Any] | None:
         """Return the price row of a model on a day in LiteLLM's fields; None when it is unknown."""
@@ -213,6 +243,7 @@ class PriceBook:
             return None
         rates, since, until = found
         sheet = compile_sheet(rates, query)
+        sheet.own = rates.key in layers.own
         layers.sheets[asked] = (since, until, sheet)
         return sheet
 
@@ -307,6 +338,17 @@ class PriceBook:
             list_amount=listed,
             reported_amount=query.reported_cost,
         )
+
+
+def _status(own: bool, listed: Decimal, lines: list[Charge]) -> PricingStatus:
+    return _CUSTOM if own else _PRICED if listed or not lines else _FREE_OF_CHARGE
+
+
+def _listed(own: bool, listed: Decimal, lines: list[Charge], key: str | None, version: str) -> Cost:
+    """Return a cost that is the list price and nothing else."""
+    # As a bare tuple is made into one: a third of the time of the class itself.
+    cost: Cost = _new(Cost, (listed, _status(own, listed, lines), tuple(lines), None, key, version, listed, None))
+    return cost
 
 
 def _shown(row: Rates, name: str, value: Any) -> Any:

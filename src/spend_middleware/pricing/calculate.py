@@ -24,13 +24,14 @@ _TOKEN_MODES = frozenset(
 
 @dataclass(slots=True)
 class Sheet:
-    """A row made ready for one kind of call, provider, tier and region."""
+    """A row made ready for one kind of call, provider, tier and region; `own` where it is a price of the user's."""
 
     rates: Rates
     card: TokenCard | None
     clock: Decimal | None
     tokens_only: bool
     tools: bool
+    own: bool = False
 
 
 def compile_sheet(rates: Rates, query: PriceQuery) -> Sheet:

@@ -68,7 +68,9 @@ class TokenCard:
 def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
     """Return one line for each kind of token that was used; every token is in exactly one line."""
     lines: list[Charge] = []
-    given = text = max(usage.input_tokens, 0)
+    given = text = usage.input_tokens
+    if given < 0:
+        given = text = 0
     if usage.cache_read_tokens or usage.cache_write_tokens:
         text = _cache(lines, usage, given, prices)
     if usage.input_audio_tokens or usage.input_image_tokens or usage.input_video_tokens:
@@ -76,7 +78,7 @@ def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
     if text:
         count = Decimal(text)
         lines.insert(0, _new(Charge, ("input_tokens", count, prices.input, _times(count, prices.input))))
-    rest = max(usage.output_tokens, 0)
+    rest = usage.output_tokens
     if (
         usage.reasoning_tokens
         or usage.output_audio_tokens
@@ -84,7 +86,7 @@ def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
         or usage.output_video_tokens
     ):
         rest = _parts(lines, usage, rest, prices)
-    if rest:
+    if rest > 0:
         count = Decimal(rest)
         lines.append(_new(Charge, ("output_tokens", count, prices.output, _times(count, prices.output))))
     return lines
