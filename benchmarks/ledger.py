@@ -45,7 +45,7 @@ from spend_middleware.call import (
     new_call_id,
 )
 from spend_middleware.store.engine import Address, Database
-from spend_middleware.store.facts import encode_facts, facts_of, started_facts
+from spend_middleware.store.facts import encode_call, encode_started
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
 from spend_middleware.store.ledger import Ledger
@@ -186,7 +186,7 @@ def journal(folder: Path, count: int) -> None:
         took, size = [], 0
         for call in part:
             began = time.perf_counter()
-            body = encode_facts(facts_of(call))
+            body = encode_call(call)
             into.put(ROW, call.call_id, body, body)
             took.append(time.perf_counter() - began)
             size += len(body)
@@ -194,11 +194,9 @@ def journal(folder: Path, count: int) -> None:
     took = []
     for call in calls:
         began = time.perf_counter()
-        facts = started_facts(
-            *(call.call_id, call.operation, call.provider, call.request_model, call.api_base, call.endpoint),
-            *(call.started_at, call.attempt, call.attribution),
-        )
-        lane.put(MARK, call.call_id, encode_facts(facts), None)
+        asked = call.operation, call.provider, call.request_model, call.api_base, call.endpoint
+        started = (call.call_id, *asked, call.started_at, call.attempt, call.attribution)
+        lane.put(MARK, call.call_id, encode_started(started), None)
         took.append(time.perf_counter() - began)
     report("start mark", took)
 

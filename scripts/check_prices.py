@@ -14,12 +14,13 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from spend_middleware.call import NO_USAGE, Unit, Usage
 from spend_middleware.pricing.book import PriceBook

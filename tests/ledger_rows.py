@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spend_middleware.call import NOBODY, Call, new_call_id
-from spend_middleware.store.facts import Facts, encode_facts, facts_of, started_facts
+from spend_middleware.call import NOBODY, new_call_id
+from spend_middleware.store.facts import Started
 
 NOON = 1_795_435_200_000_000
 """2026-11-23 12:00 UTC in microseconds."""
@@ -40,31 +40,22 @@ def row(**columns: Any) -> dict[str, Any]:
 
 
 def unmakeable() -> list[bytes]:
-    """Return records that no row can be made of: no JSON, no facts, and facts whose parts are of wrong types."""
-    facts = facts_of(Call(call_id="broken", provider="openai", operation="completion"))
+    """Return records that no row can be made of: no JSON, no call, and what should be a call and has no fields."""
     return [
         b"no JSON",
         b"[]",
         b'{"a": 1}',
         b'[1,["x"],0,0,0,0,0]',
-        encode_facts((*facts[:6], [("a pass", "no counts")], *facts[7:])),
-        encode_facts((*facts[:1], 5, *facts[2:])),
+        b"\x92\x01",
+        b"\x92\x01\x05",
+        b"\x92\x01\x91\xa6broken",
     ]
 
 
-def started_as(call_id: str) -> Facts:
+def started_as(call_id: str) -> Started:
     """Return what is known of a call that goes out."""
-    return started_facts(
-        call_id,
-        "completion",
-        "openai",
-        "gpt-4o-mini",
-        "https://api.openai.com",
-        "/chat/completions",
-        5.0,
-        0,
-        NOBODY,
-    )
+    base, endpoint = "https://api.openai.com", "/chat/completions"
+    return call_id, "completion", "openai", "gpt-4o-mini", base, endpoint, 5.0, 0, NOBODY
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:

@@ -116,7 +116,13 @@ def test_both_ends_are_kept_within_the_limit(chunks: list[bytes], limit: int) ->
 
 def exchange(**headers: str) -> Exchange:
     found = Exchange(
-        "a route", "POST", "https://api.openai.com/v1/chat/completions", "https://api.openai.com", {}, b"{}"
+        "a route",
+        "POST",
+        "https://api.openai.com/v1/chat/completions",
+        "https://api.openai.com",
+        "/v1/chat/completions",
+        {},
+        b"{}",
     )
     found.begin(200, {name.replace("_", "-"): value for name, value in headers.items()})
     return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from spend_middleware.call import PricingStatus, Unit, Usage
 from spend_middleware.errors import PriceError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sqlite3
 import time
@@ -15,6 +14,7 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from starlette.testclient import TestClient
 
 from aws_frames import frame_of
@@ -23,7 +23,7 @@ from spend_middleware.call import Call, Charge, UsageSource, to_pico
 from spend_middleware.metering import BATCH, REGION, price
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.record import call_of
-from spend_middleware.store.facts import facts_of, row_in
+from spend_middleware.store.facts import decode, encode_call
 from spend_middleware.store.records import COLUMNS
 from standin import answers
 from traces import exporter_of_spans
@@ -377,8 +377,8 @@ def test_a_row_priced_again_has_the_cost_that_it_had(
         usage=usage,
         usage_source=UsageSource.REPORTED,
     )
-    priced = dataclasses.replace(call, cost=price(call, book, reported))
-    row = dict(zip(COLUMNS, row_in(facts_of(priced)), strict=True))
+    priced = structs.replace(call, cost=price(call, book, reported))
+    row = dict(zip(COLUMNS, decode(encode_call(priced)), strict=True))
     stored = call_of(row)
     assert stored.usage == usage
     again = price(stored, book, stored.cost.reported_amount)

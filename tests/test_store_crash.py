@@ -90,8 +90,8 @@ def test_a_process_that_is_killed_leaves_its_calls_and_says_which_were_under_way
     database_url: str, tmp_path: Path, settings_for: MakeSettings
 ) -> None:
     script = """
-        store.mark("under way", started_as("under way"))
-        store.mark("done", started_as("done"))
+        store.mark(started_as("under way"))
+        store.mark(started_as("done"))
         store.append(row(id="done", spend=3))
         store.append(row(id="estimated soon", spend=None), provisional=True)
         os.kill(os.getpid(), 9)
@@ -195,7 +195,7 @@ def test_whatever_happens_in_whatever_order_rows_and_rollups_agree(
             store.close()
             store = Store(Settings(**knobs))
         elif what == "mark":
-            store.mark(call_id + "m", started_as(call_id + "m"))
+            store.mark(started_as(call_id + "m"))
             store.unmark(call_id + "m")
         elif call_id not in expected:
             if what == "provisional":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from spend_middleware.call import (
     NOBODY,
@@ -27,14 +27,12 @@ from spend_middleware.settings import Settings
 from spend_middleware.store.facts import (
     MAX_RAW_USAGE,
     decode,
-    encode_facts,
+    encode_call,
+    encode_started,
     facts_in,
-    facts_of,
     interrupted,
-    row_in,
-    started_facts,
 )
-from spend_middleware.store.records import COLUMNS, INTERRUPTED_REASON
+from spend_middleware.store.records import COLUMNS, INTERRUPTED_REASON, deep_storable
 from spend_middleware.store.store import Store
 
 CALL = Call(
@@ -111,13 +109,23 @@ def named(values: tuple[Any, ...]) -> dict[str, Any]:
 
 
 @given(calls)
-def test_a_call_as_it_is_journaled_is_the_row_that_its_facts_make(call: Call) -> None:
-    facts = facts_of(call)
-    assert decode(encode_facts(facts)) == row_in(facts)
+def test_a_call_makes_one_row_in_whichever_form_it_is_journaled(call: Call) -> None:
+    """A number beyond 64 bits, which MessagePack has no form for, has the call journaled as JSON."""
+    large = replace(call, raw_usage={**(call.raw_usage or {}), "large": 2**80})
+    small = replace(call, raw_usage={**(call.raw_usage or {}), "large": 2**60})
+    one, other = named(decode(encode_call(large))), named(decode(encode_call(small)))
+    assert one.pop("raw_usage") == other.pop("raw_usage").replace(str(2**60), str(2**80))
+    assert one == other
+
+
+@given(usages)
+def test_the_usage_of_a_row_is_that_of_its_call(usage: Usage) -> None:
+    row = named(decode(encode_call(replace(CALL, usage=usage))))
+    assert Usage.from_dict(json.loads(row["usage"])) == Usage.from_dict(deep_storable(usage.as_dict()))
 
 
 def test_the_row_says_what_the_call_says() -> None:
-    row = named(row_in(facts_of(CALL)))
+    row = named(decode(encode_call(CALL)))
     assert row["spend"] == 1_234_567
     assert row["start_time"] == 1_795_435_200_250_000
     assert (row["prompt_tokens"], row["completion_tokens"], row["total_tokens"]) == (11, 7, 18)
@@ -127,7 +135,7 @@ def test_the_row_says_what_the_call_says() -> None:
 
 
 def test_a_usage_object_that_is_too_large_to_be_one_is_let_go() -> None:
-    body = encode_facts(facts_of(replace(CALL, raw_usage={"text": "x" * 100_000})))
+    body = encode_call(replace(CALL, raw_usage={"text": "x" * 100_000}))
     assert len(body) < MAX_RAW_USAGE
     assert named(decode(body))["raw_usage"] is None
 
@@ -135,24 +143,15 @@ def test_a_usage_object_that_is_too_large_to_be_one_is_let_go() -> None:
 def test_text_that_no_database_holds_is_made_storable_however_deep_it_stands() -> None:
     wrong = "a\0b\ud800c"
     owner = Attribution(tags=(wrong,), metadata={wrong: [wrong]})
-    row = named(decode(encode_facts(facts_of(replace(CALL, attribution=owner, raw_usage={wrong: wrong})))))
+    row = named(decode(encode_call(replace(CALL, attribution=owner, raw_usage={wrong: wrong}))))
     assert json.loads(row["request_tags"]) == ["a\ufffdb\ufffdc"]
     assert "\0" not in json.loads(row["raw_usage"])["a\ufffdb\ufffdc"]
 
 
 def test_a_start_mark_is_the_row_of_an_interrupted_call() -> None:
-    facts = started_facts(
-        "0199-2",
-        "completion",
-        "openai",
-        "gpt-4o",
-        "https://api.openai.com",
-        "/chat/completions",
-        5.5,
-        1,
-        NOBODY,
-    )
-    row = named(interrupted(facts_in(encode_facts(facts))))
+    base, endpoint = "https://api.openai.com", "/chat/completions"
+    started = ("0199-2", "completion", "openai", "gpt-4o", base, endpoint, 5.5, 1, NOBODY)
+    row = named(interrupted(facts_in(encode_started(started))))
     assert (row["id"], row["status"], row["spend"]) == ("0199-2", "interrupted", None)
     assert (row["model_group"], row["attempt"], row["start_time"]) == ("gpt-4o", 1, 5_500_000)
     assert row["unpriced_reason"] == INTERRUPTED_REASON

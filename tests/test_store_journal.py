@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ledger_rows import row, started_as, unmakeable, wait_until
 from spend_middleware.store import lane as lanes
-from spend_middleware.store.facts import decode, encode_facts
+from spend_middleware.store.facts import decode, encode_started
 from spend_middleware.store.journal import MEMORY_ROWS, Journal
 from spend_middleware.store.lane import Lane
 from spend_middleware.store.records import (
@@ -50,7 +50,7 @@ def put(journal: Journal, kind: bytes = ROW, **columns: Any) -> bool:
     started = row(**columns)
     with journal.lock:
         if kind == MARK:
-            return journal.put(kind, started["id"], encode_facts(started_as(started["id"])), None)
+            return journal.put(kind, started["id"], encode_started(started_as(started["id"])), None)
         if kind == UNMARK:
             return journal.put(kind, started["id"], started["id"].encode(), None)
         body, values = encode_row(values_of(started))

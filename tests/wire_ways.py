@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spend_middleware.interception.clients import instrument, uninstrument, wrap_transport
-from spend_middleware.interception.exchange import Answer, Exchange
+from spend_middleware.interception.exchange import Added, Answer, Exchange
 
 URL = "https://api.openai.com/v1/chat/completions"
 JSON = [("content-type", "application/json"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]
@@ -35,12 +35,17 @@ class Watcher:
         self.open.append(exchange)
         self.opens(exchange)
 
-    def answered(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
-        return (CALL_ID,)
+    def answered(self, exchange: Exchange) -> Added:
+        return added(CALL_ID)
 
-    def finished(self, exchange: Exchange) -> Sequence[tuple[str, str]]:
+    def finished(self, exchange: Exchange) -> Added:
         self.done.append(exchange)
-        return (CALL_ID, COST)
+        return added(CALL_ID, COST)
+
+
+def added(*headers: tuple[str, str]) -> Added:
+    """Return headers as an observer gives them."""
+    return {name.encode(): value.encode() for name, value in headers}
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -10,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import NOBODY, Attribution, Tally, new_call_id
 
@@ -76,15 +77,17 @@ def hash_key(secret: str) -> str:
 def presented_key(headers: Mapping[str, str]) -> str | None:
     """Return the credential that headers (names in lower case) carry, without its scheme; None when there is none."""
     for name in CREDENTIAL_HEADERS:
-        value = headers.get(name)
-        if value:
-            if value[:7] == "Bearer " and value[7:].strip():
-                return value[7:].strip()
-            signed = _SIGNED.match(value)
-            secret = signed.group(1) if signed else _BEARER.sub("", value, count=1).strip()
+        if name in headers:
+            secret = _secret_in(headers[name])
             if secret:
                 return secret
     return None
+
+
+@lru_cache(maxsize=1024)
+def _secret_in(value: str) -> str:
+    signed = _SIGNED.match(value)
+    return signed.group(1) if signed else _BEARER.sub("", value, count=1).strip()
 
 
 def says_bearer(authorization: str) -> bool:
@@ -92,10 +95,18 @@ def says_bearer(authorization: str) -> bool:
     return _BEARER.match(authorization) is not None
 
 
-@lru_cache(maxsize=1024)
-def of_credential(secret: str) -> Attribution:
-    """Return the attribution of a call that says nothing but the credential that it goes out with."""
-    return Attribution(key_hash=hash_key(secret))
+@lru_cache(maxsize=4096)
+def of_credential(secret: str | None, end_user: str | None = None) -> Attribution:
+    """Return the attribution of a call that says nothing but the credential that it goes out with, and its customer.
+
+    Args:
+        secret: The credential.
+        end_user: The customer, as the call names it, in no more than `MAX_NAME` characters: it is remembered.
+    """
+    return Attribution(
+        key_hash=None if secret is None else hash_key(secret),
+        end_user=None if end_user is None else clean_name(end_user),
+    )
 
 
 def clean(text: str, limit: int = MAX_NAME) -> str:
@@ -181,7 +192,7 @@ def merge(first: Attribution, then: Attribution, *, max_tags: int = 64) -> Attri
         changes["tags"] = tuple(dict.fromkeys(first.tags + then.tags))[:max_tags] if first.tags else then.tags
     if then.metadata:
         changes["metadata"] = {**then.metadata, **first.metadata} if first.metadata else then.metadata
-    return dataclasses.replace(first, **changes) if changes else first
+    return structs.replace(first, **changes) if changes else first
 
 
-_NAMES = tuple(f.name for f in dataclasses.fields(Attribution) if f.name not in ("tags", "metadata"))
+_NAMES = tuple(name for name in Attribution.__struct_fields__ if name not in ("tags", "metadata"))

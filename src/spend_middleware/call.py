@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import random
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from itertools import compress
 from operator import attrgetter
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 PICO = 12
 """Money is kept in whole pico-dollars: 1 USD = 10**12."""
@@ -95,12 +95,11 @@ class Unit(StrEnum):
     COMPUTER_USES = "computer_uses"
 
 
-# Usage, Attribution and Call are made once and never changed, and yet are not declared frozen: a frozen dataclass sets
-# each field through a method call, which for one of 26 fields takes 5.5 microseconds in place of 1.2, for every call.
+# Usage, Attribution and Call are made for every call on its caller's path, so they are structs of msgspec: made in a
+# fifth of a dataclass's time, encoded for the journal as they are, and no work for the garbage collector.
 
 
-@dataclass(slots=True, kw_only=True, unsafe_hash=True)
-class Usage:
+class Usage(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """What a provider says that one call used.
 
     `input_tokens` and `output_tokens` are inclusive: input holds cache reads, cache writes and tool-use prompts,
@@ -144,8 +143,8 @@ class Usage:
     output_image_tokens: int = 0
     output_video_tokens: int = 0
     total_tokens: int | None = None
-    units: Mapping[str, Decimal | int] = field(default_factory=dict)
-    traits: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, Decimal | int] = {}
+    traits: Mapping[str, str] = {}
     passes: tuple[tuple[str, Usage], ...] = ()
 
     def overall(self, name: str) -> int:
@@ -183,7 +182,7 @@ class Usage:
         return cls(**known, units=units, traits=dict(stored.get("traits") or {}), passes=passes)
 
 
-USAGE_COUNTS = tuple(f.name for f in dataclasses.fields(Usage) if f.name not in ("units", "traits", "passes"))
+USAGE_COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("units", "traits", "passes"))
 _counts_of = attrgetter(*USAGE_COUNTS)
 
 NO_USAGE = Usage()
@@ -229,8 +228,7 @@ NO_COST = Cost(amount=Decimal(0), status=PricingStatus.FREE)
 NO_METADATA: Mapping[str, Any] = {}
 
 
-@dataclass(slots=True, kw_only=True, unsafe_hash=True)
-class Attribution:
+class Attribution(Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """Who a call is for: all strings are bounded and free of control characters, credentials are hashes.
 
     Args:
@@ -253,14 +251,13 @@ class Attribution:
     agent_id: str | None = None
     ip_address: str | None = None
     user_agent: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
 
 
 NOBODY = Attribution()
 
 
-@dataclass(slots=True, kw_only=True, unsafe_hash=True)
-class Call:
+class Call(Struct, kw_only=True, array_like=True, gc=False):
     """What one wire attempt of an LLM call meant.
 
     Args:
@@ -354,6 +351,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_dice.seed)
 
 
+# The bits of the random part that say what kind of UUID it is: version 7, variant 10.
+_VERSION = 0x7 << 76 | 0x8 << 60
+_RANDOM = ~(0xF << 76 | 0xC << 60)
+
+
 def new_call_id(at: float | None = None, entropy: bytes | None = None) -> str:
     """Return a time-ordered id, a UUID version 7 (RFC 9562, section 5.7).
 
@@ -363,8 +365,5 @@ def new_call_id(at: float | None = None, entropy: bytes | None = None) -> str:
     """
     millis = int((time.time() if at is None else at) * 1000) & 0xFFFFFFFFFFFF
     noise = int.from_bytes(entropy) if entropy else _dice.getrandbits(80)
-    variant = 0x8000 | noise >> 48 & 0x3FFF
-    return (
-        f"{millis >> 16:08x}-{millis & 0xFFFF:04x}-7{noise >> 64 & 0xFFF:03x}"
-        f"-{variant:04x}-{noise & 0xFFFFFFFFFFFF:012x}"
-    )
+    text = f"{millis << 80 | noise & _RANDOM | _VERSION:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

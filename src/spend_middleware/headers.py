@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 
 from spend_middleware.call import EXACT, Call, Charge, Tally
 
-Header = tuple[bytes, bytes]
+Headers = dict[bytes, bytes]
 
 # The first word of a meter's name -> the header that its charges are summed in.
 PARTS = {
@@ -17,7 +17,7 @@ PARTS = {
     "cache_write": b"x-litellm-response-cost-cache-creation",
     "reasoning": b"x-litellm-response-cost-reasoning",
 }
-_header_of_meter: dict[str, bytes | None] = {}
+_header_of_meter: dict[str, bytes] = {}
 
 
 def plain(amount: Decimal) -> str:
@@ -25,73 +25,68 @@ def plain(amount: Decimal) -> str:
     text = str(amount)
     if "E" in text:
         text = format(amount, "f")
-    if "." in text:
-        text = text.rstrip("0")
-        return text + "0" if text.endswith(".") else text
-    return text + ".0"
+    if "." not in text:
+        return text + ".0"
+    text = text.rstrip("0")
+    return text if text[-1] != "." else text + "0"
 
 
-def cost_headers(call: Call) -> list[Header]:
+def cost_headers(call: Call) -> Headers:
     """Return the headers for one call: its id, its duration, and its cost with its parts where it is known."""
+    found = {
+        b"x-litellm-call-id": call.call_id.encode(),
+        b"x-litellm-response-duration-ms": b"%.3f" % ((call.ended_at - call.started_at) * 1000),
+    }
     cost = call.cost
-    found = [
-        (b"x-litellm-call-id", call.call_id.encode()),
-        (b"x-litellm-response-duration-ms", b"%.3f" % ((call.ended_at - call.started_at) * 1000)),
-    ]
-    if cost.amount is None:
+    amount, listed = cost.amount, cost.list_amount
+    if amount is None:
         return found
-    text = plain(cost.amount).encode()
-    found.append((b"x-litellm-response-cost", text))
-    listed = cost.list_amount
+    found[b"x-litellm-response-cost"] = text = plain(amount).encode()
     if listed is not None:
-        original = text if listed is cost.amount else plain(listed).encode()
-        found.append((b"x-litellm-response-cost-original", original))
-    found += _parts(cost.charges)
+        found[b"x-litellm-response-cost-original"] = text if listed is amount else plain(listed).encode()
+    _add_parts(found, cost.charges)
     return found
 
 
-def key_header(spent: Decimal | None) -> list[Header]:
+def key_header(spent: Decimal | None) -> Headers:
     """Return the header that says what the key of a call has spent by now; none without a known key."""
-    return [] if spent is None else [(b"x-litellm-key-spend", plain(spent).encode())]
+    return {} if spent is None else {b"x-litellm-key-spend": plain(spent).encode()}
 
 
-def tally_headers(request_id: str, tally: Tally, key_spent: Decimal | None = None) -> list[Header]:
+def tally_headers(request_id: str, tally: Tally, key_spent: Decimal | None = None) -> Headers:
     """Return the headers for a service's own answer: the sum over the calls made while handling the request.
 
     Args:
         key_spent: What the request's virtual key has spent by now.
     """
-    found = [(b"x-litellm-call-id", request_id.encode("latin-1", "replace"))]
-    found += key_header(key_spent)
+    found = {b"x-litellm-call-id": request_id.encode("latin-1", "replace"), **key_header(key_spent)}
     calls = tally.calls
     if not calls:
         return found
     busy = sum(call.ended_at - call.started_at for call in calls)
-    found.append((b"x-litellm-response-duration-ms", f"{busy * 1000:.3f}".encode()))
+    found[b"x-litellm-response-duration-ms"] = b"%.3f" % (busy * 1000)
     # A sum that leaves calls out says so beside it.
     if tally.unpriced < len(calls):
-        found.append((b"x-litellm-response-cost", plain(tally.cost).encode()))
-        charges = (charge for call in calls for charge in call.cost.charges)
-        found += _parts(charges)
+        found[b"x-litellm-response-cost"] = plain(tally.cost).encode()
+        _add_parts(found, [charge for call in calls for charge in call.cost.charges])
     if tally.unpriced:
-        found.append((b"x-spend-unpriced-calls", str(tally.unpriced).encode()))
+        found[b"x-spend-unpriced-calls"] = str(tally.unpriced).encode()
     return found
 
 
-def _parts(charges: Iterable[Charge]) -> list[Header]:
+def _add_parts(found: Headers, charges: Sequence[Charge]) -> None:
     sums: dict[bytes, Decimal] = {}
     for meter, _, _, amount in charges:
-        try:
-            name = _header_of_meter[meter]
-        except KeyError:
-            name = _header_of(meter)
-        if name is not None:
+        name = _header_of_meter.get(meter) or _header_of(meter)
+        if name:
             sums[name] = EXACT.add(sums[name], amount) if name in sums else amount
-    return [(name, plain(amount).encode()) for name, amount in sums.items()]
+    for name, amount in sums.items():
+        found[name] = plain(amount).encode()
 
 
-def _header_of(meter: str) -> bytes | None:
-    name = next((header for start, header in PARTS.items() if meter.startswith(start)), None)
+def _header_of(meter: str) -> bytes:
+    """Return the header that the charges of a meter are summed in, b"" for none."""
+    name = next((header for start, header in PARTS.items() if meter.startswith(start)), b"")
     if len(_header_of_meter) < 1000:
         _header_of_meter[meter] = name
     return name

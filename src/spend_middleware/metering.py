@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from decimal import Decimal
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware import wire
 from spend_middleware.call import (
@@ -229,7 +230,7 @@ def _usage(route: Route, reading: Reading) -> Usage:
         LOCAL: "yes" if route.local else None,
     }
     known = {name: value for name, value in extra.items() if value}
-    return dataclasses.replace(usage, traits={**usage.traits, **known}) if known else usage
+    return structs.replace(usage, traits={**usage.traits, **known}) if known else usage
 
 
 def _cost(call: Call, exchange: Exchange, reading: Reading, book: PriceBook) -> Cost:
@@ -304,14 +305,15 @@ def is_self_hosted(call: Call, cost: Cost) -> bool:
 def price_again(call: Call, usage: Usage, source: UsageSource, note: str | None, book: PriceBook) -> Call:
     """Return a call with another usage, priced with it: after an estimate, or for repricing a stored row."""
     traits = {name: call.usage.traits[name] for name in STORED_TRAITS if name in call.usage.traits}
-    usage = dataclasses.replace(usage, traits={**usage.traits, **traits}) if traits else usage
-    counted = dataclasses.replace(call, usage=usage, usage_source=source, usage_note=note)
-    return dataclasses.replace(counted, cost=price(counted, book, call.cost.reported_amount))
+    usage = structs.replace(usage, traits={**usage.traits, **traits}) if traits else usage
+    counted = structs.replace(call, usage=usage, usage_source=source, usage_note=note)
+    return structs.replace(counted, cost=price(counted, book, call.cost.reported_amount))
 
 
 def status_of(exchange: Exchange, reading: Reading) -> Status:
     """Return how a call ended, from the wire and from what its answer says."""
-    if exchange.outcome is Outcome.NO_ANSWER or (exchange.status or 0) >= 400 or reading.error_type:
+    outcome = exchange.outcome
+    if outcome is Outcome.NO_ANSWER or (exchange.status or 0) >= 400 or reading.error_type:
         return Status.FAILURE
     if exchange.outcome is Outcome.BROKEN:
         return Status.FAILURE

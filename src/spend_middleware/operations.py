@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+
+from msgspec import structs
 
 from spend_middleware.call import (
     NO_USAGE,
@@ -66,11 +67,11 @@ def recorded_call(
         attribution=attribution,
     )
     if cost is not None:
-        return dataclasses.replace(call, cost=_told_cost(cost))
+        return structs.replace(call, cost=_told_cost(cost))
     query = PriceQuery(
         provider=provider, models=(model,), usage=usage or NO_USAGE, operation=operation, at=ended
     )
-    return dataclasses.replace(call, cost=book.price(query))
+    return structs.replace(call, cost=book.price(query))
 
 
 def _told_id(provider: str, request_id: str | None, started: float) -> str:

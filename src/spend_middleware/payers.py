@@ -141,7 +141,8 @@ class Payers:
         try:
             said = scope.attribution
             spent = self._running.of(said.key_hash) if self._running.known else None
-            return tally_headers(said.session_id or scope.request_id or "", scope.tally, spent)
+            told = tally_headers(said.session_id or scope.request_id or "", scope.tally, spent)
+            return list(told.items())
         except Exception:
             self._failed("The cost headers of an answer could not be made.")
             return ()

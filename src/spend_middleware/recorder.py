@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from msgspec import Struct, structs
+
 from spend_middleware.attribution import (
+    MAX_NAME,
     Scope,
     clean_metadata,
     clean_name,
@@ -22,11 +23,11 @@ from spend_middleware.attribution import (
 )
 from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource, new_call_id
 from spend_middleware.headers import cost_headers, key_header
-from spend_middleware.interception.exchange import Added, Answer, Exchange
+from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, measure, price_again
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
-from spend_middleware.store.facts import Facts, started_facts
+from spend_middleware.store.facts import Started
 from spend_middleware.store.running import RunningSpend
 from spend_middleware.telemetry import Telemetry
 from spend_middleware.wire import request, table
@@ -48,7 +49,7 @@ class Ledger(Protocol):
     def append_call(self, call: Call, *, provisional: bool = False) -> None:
         """Take one finished call; a provisional one is followed by its final form."""
 
-    def mark(self, call_id: str, facts: Facts) -> None:
+    def mark(self, started: Started) -> None:
         """Note that a call went out."""
 
     def unmark(self, call_id: str) -> None:
@@ -66,8 +67,7 @@ Gate = Callable[[Attribution, Route, Mapping[str, Any]], Answer | None]
 """Asked before each call goes out; an answer refuses the call (the seam for budgets)."""
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(Struct):
     """What was learned when a call went out, kept until its answer is closed."""
 
     sent: Sent
@@ -160,17 +160,17 @@ class Recorder:
         if settings.journal_marks and route.certain and not route.follow_up:
             self._mark(exchange, route, content or {}, opened)
 
-    def answered(self, exchange: Exchange) -> Sequence[Added]:
+    def answered(self, exchange: Exchange) -> Added:
         """Return the headers for a streamed answer: the id under which its cost is found later."""
         if not self._settings.response_headers:
-            return ()
-        headers = [(b"x-litellm-call-id", exchange.call_id.encode())]
+            return NONE_ADDED
+        headers = {b"x-litellm-call-id": exchange.call_id.encode()}
         if self._running.known:
             opened: Any = exchange.state
-            headers += key_header(self._running.of(opened.attribution.key_hash))
+            headers |= key_header(self._running.of(opened.attribution.key_hash))
         return headers
 
-    def finished(self, exchange: Exchange) -> Sequence[Added]:
+    def finished(self, exchange: Exchange) -> Added:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
         opened: Any = exchange.state
         calls, reading = measure(exchange, opened.sent, self._prices(), opened.attribution, opened.attempt)
@@ -180,17 +180,17 @@ class Recorder:
             and not reading.pending
             and self._told_before(calls[0].call_id)
         ):
-            return ()
+            return NONE_ADDED
         for call in calls:
             if not self._estimated_later(call, reading, opened):
                 self.record(call, opened.scope, opened.context)
         if exchange.call_id not in [call.call_id for call in calls]:
             self._ledger.unmark(exchange.call_id)
         if not calls or not self._settings.response_headers:
-            return ()
+            return NONE_ADDED
         headers = cost_headers(calls[0])
         if self._running.known:
-            headers += key_header(self._running.of(opened.attribution.key_hash))
+            headers |= key_header(self._running.of(opened.attribution.key_hash))
         return headers
 
     def _told_before(self, call_id: str) -> bool:
@@ -273,8 +273,13 @@ class Recorder:
         secret = presented_key(headers) if around.key_hash is None else None
         if around.trace_id is not None:
             trace_id = around.trace_id
-        if fields is request.NO_FIELDS and scope is None and trace_id is None:
-            return NOBODY if secret is None else of_credential(secret)
+        if scope is None and trace_id is None:
+            if fields is request.NO_FIELDS:
+                return of_credential(secret)
+            end_user = fields.end_user
+            if fields.says_user_alone and type(end_user) is str and len(end_user) <= MAX_NAME:
+                said = of_credential(secret, end_user)
+                return hide_end_user(said, self._settings) if self._hides_end_users else said
         settings = self._settings
         session_id = clean_name(fields.session_id) if fields.session_id is not None else None
         if session_id is None and scope is not None:
@@ -307,18 +312,19 @@ class Recorder:
 
     def _mark(self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened) -> None:
         model = content.get("model")
-        facts = started_facts(
-            exchange.call_id,
-            route.operation,
-            route.provider,
-            model if isinstance(model, str) else route.model or "",
-            exchange.origin,
-            ENDPOINTS.get(route.operation, f"/{route.operation}"),
-            exchange.started,
-            opened.attempt,
-            opened.attribution,
+        self._ledger.mark(
+            (
+                exchange.call_id,
+                route.operation,
+                route.provider,
+                model if isinstance(model, str) else route.model or "",
+                exchange.origin,
+                ENDPOINTS.get(route.operation, f"/{route.operation}"),
+                exchange.started,
+                opened.attempt,
+                opened.attribution,
+            )
         )
-        self._ledger.mark(exchange.call_id, facts)
 
 
 def hide_end_user(attribution: Attribution, settings: Settings) -> Attribution:
@@ -326,9 +332,9 @@ def hide_end_user(attribution: Attribution, settings: Settings) -> Attribution:
     if not attribution.end_user:
         return attribution
     if settings.disable_end_user_cost_tracking:
-        return dataclasses.replace(attribution, end_user=None)
+        return structs.replace(attribution, end_user=None)
     if settings.hash_end_users:
-        return dataclasses.replace(attribution, end_user=hash_key(attribution.end_user))
+        return structs.replace(attribution, end_user=hash_key(attribution.end_user))
     return attribution
 
 

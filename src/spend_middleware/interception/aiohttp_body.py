@@ -6,12 +6,11 @@ import asyncio
 import sys
 import weakref
 from collections import deque
-from collections.abc import Sequence
 from typing import Any
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.attempt import Attempt, abandon
-from spend_middleware.interception.exchange import Outcome
+from spend_middleware.interception.exchange import Added, Outcome
 from spend_middleware.interception.streams import strain_of
 
 _answering = Guard("adding headers to an answer of aiohttp")
@@ -52,9 +51,10 @@ def _refill(reader: Any, content: bytes) -> None:
         splits.extend([len(content)] if content else [])
 
 
-def add(response: Any, headers: Sequence[tuple[str, str]]) -> None:
+def add(response: Any, added: Added) -> None:
     """Give a response further headers. Its old ones stay as they are: somebody may be going through them."""
-    headers = [(name, value) for name, value in headers if name not in response.headers]
+    told = {name.decode("latin-1"): value.decode("latin-1") for name, value in added.items()}
+    headers = {name: value for name, value in told.items() if name not in response.headers}
     if headers:
         from multidict import CIMultiDict, CIMultiDictProxy
 

@@ -113,7 +113,7 @@ class Answered:
         if decodes and headers.get("content-encoding", "").lower() in DECODED:
             headers = headers.copy()
             del headers["content-encoding"]
-        self.headers = Heads(headers, lambda name, value: add(response, [(name, value)]))
+        self.headers = Heads(headers, lambda name, value: add(response, {name: value}))
 
     @property
     def content(self) -> bytes:

@@ -13,7 +13,9 @@ from spend_middleware.interception.attempt import MARK, mark_of_host
 class Heads:
     """Headers of aiohttp, as httpx has them."""
 
-    def __init__(self, headers: Mapping[str, str], added: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self, headers: Mapping[str, str], added: Callable[[bytes, bytes], None] | None = None
+    ) -> None:
         self._headers = headers
         self._added = added
         self._names: set[object] = set()
@@ -29,7 +31,7 @@ class Heads:
     def __setitem__(self, name: str, value: str) -> None:
         self._names.add(name)
         if self._added is not None:
-            self._added(name, value)
+            self._added(encode(name), encode(value))
 
     def get(self, name: str, default: str = "") -> Any:
         """Give one header."""

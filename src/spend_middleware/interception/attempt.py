@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from spend_middleware.guard import Guard, note_fault
-from spend_middleware.interception.exchange import Added, Answer, Exchange, Observer, Outcome
+from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange, Observer, Outcome
 from spend_middleware.interception.heads import append, decode_headers
 from spend_middleware.interception.outgoing import exchange_of, rewritten
 from spend_middleware.interception.shapes import Library, Response
@@ -22,6 +22,7 @@ WHOLE = ("application/json", "text/plain")
 """Content types of answers that nobody reads piece by piece."""
 
 _answering = Guard("reading an answer")
+_COMPLETE = Outcome.COMPLETE
 
 
 class Mark(list[Observer]):
@@ -53,14 +54,14 @@ class Attempt:
         self.observer = observer
         self.exchange = exchange
 
-    def finish(self, outcome: Outcome, error: BaseException | None = None) -> Sequence[Added]:
+    def finish(self, outcome: Outcome, error: BaseException | None = None) -> Added:
         """Close the exchange and have it recorded, once; return the headers for the caller's answer."""
         try:
             if self.exchange.close(outcome, None if error is None else type(error).__name__):
                 return self.observer.finished(self.exchange)
         except Exception as fault:
             note_fault("recording a call", fault)
-        return ()
+        return NONE_ADDED
 
     def cut(self, error: BaseException) -> None:
         """End the exchange with what broke its body off: the upstream, or the caller's cancellation."""
@@ -99,7 +100,9 @@ class Wire:
     @property
     def limit(self) -> int:
         """How many bytes of a body may be read ahead."""
-        return max([attempt.exchange.max_body_bytes for attempt in self.attempts])
+        first, *others = self.attempts
+        limit = first.exchange.max_body_bytes
+        return max(limit, *(one.exchange.max_body_bytes for one in others)) if others else limit
 
     def made(self) -> Any:
         """Return a response made by us in place of the provider's, if an observer asks for one."""
@@ -148,7 +151,7 @@ class Wire:
         for attempt in self.attempts:
             exchange = attempt.exchange
             exchange.take(content)
-            append(response, attempt.finish(Outcome.COMPLETE))
+            append(response, attempt.finish(_COMPLETE))
 
     def tee(self, response: Response, tee: Callable[[Any, Attempt], Any]) -> None:
         """Watch a body that the caller will read; one that was read already is recorded at once."""
@@ -181,7 +184,7 @@ class Wire:
         if read.rest is not None:
             self.tee(response, tee)
             return
-        outcome = Outcome.COMPLETE if read.error is None else Outcome.BROKEN
+        outcome = _COMPLETE if read.error is None else Outcome.BROKEN
         for attempt in self.attempts:
             exchange = attempt.exchange
             exchange.adopt(read.chunks)
@@ -212,13 +215,15 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
             if route is not None:
                 exchange = exchange_of(route, request, f"{url.scheme}://{host}", path)
                 observer.opened(exchange)
-                request = rewritten(request, exchange, library)
+                if exchange.changes_request:
+                    request = rewritten(request, exchange, library)
                 attempts.append(Attempt(observer, exchange))
         except Exception as fault:
             note_fault("reading a request", fault)
     if not attempts:
         return None
-    mark = Mark([*(mark or ()), *[attempt.observer for attempt in attempts]])
+    seeing = [attempt.observer for attempt in attempts]
+    mark = Mark(seeing if mark is None else [*mark, *seeing])
     mark.host = netloc
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}

@@ -13,8 +13,10 @@ from spend_middleware.interception.body import Kept, decoded
 MAX_BODY_BYTES = 16 << 20
 
 
-Added = tuple[bytes, bytes]
-"""A header that is added to an answer: its name in lower case, and its value."""
+Added = Mapping[bytes, bytes]
+"""Headers that are added to an answer, by name in lower case."""
+
+NONE_ADDED: Added = MappingProxyType({})
 
 _NOTHING = Kept(0)
 
@@ -26,6 +28,10 @@ class Outcome(StrEnum):
     ABORTED = "aborted"
     BROKEN = "broken"
     NO_ANSWER = "no_answer"
+
+
+# A member is looked up on its class in a hundredth of a microsecond in Python 3.12, and in twenty times that before.
+_ABORTED = Outcome.ABORTED
 
 
 class Answer:
@@ -106,22 +112,35 @@ class Exchange:
             self._text = str(self.address)
         return self._text
 
+    @property
+    def changes_request(self) -> bool:
+        """Whether another request is to go out in place of the caller's."""
+        return self.new_body is not None or bool(self.drop_headers) or self.filter is not None
+
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers of the answer."""
         self.status = status
         self.headers = headers
-        self.kept = Kept(self.max_body_bytes)
+
+    def keep(self) -> Kept:
+        """Return where the chunks of the answer's body are kept."""
+        if self.kept is _NOTHING:
+            self.kept = Kept(self.max_body_bytes)
+        return self.kept
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the answer's body, as they are on the wire."""
         if self.first_byte is None:
             self.first_byte = time.time()
-        self.kept.add(chunk)
+        self.keep().add(chunk)
 
     def adopt(self, chunks: list[bytes]) -> None:
         """Take a whole body that is within the limit, as it is on the wire."""
-        self.kept.head = chunks
         self.first_byte = time.time()
+        if "content-encoding" in self.headers:
+            self.keep().head = chunks
+        else:
+            self._content = chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def take(self, content: bytes) -> None:
         """Take a body that the client has read and decoded already."""
@@ -132,7 +151,7 @@ class Exchange:
         """End the exchange; True for the first call, later ones change nothing."""
         if self.outcome is not None:
             return False
-        if outcome is Outcome.ABORTED and error is None and b"[DONE]" in self.content()[-64:]:
+        if outcome is _ABORTED and error is None and b"[DONE]" in self.content()[-64:]:
             # The openai SDK closes a stream at its end marker, before the connection says that it has ended.
             # All of it is here, though the trailer of an encoding may not be.
             outcome, self.whole = Outcome.COMPLETE, not self.kept.lost
@@ -161,8 +180,8 @@ class Observer(Protocol):
     def opened(self, exchange: Exchange) -> None:
         """See a request before it goes out; may set call_id, new_body, drop_headers, answer, filter and state."""
 
-    def answered(self, exchange: Exchange) -> Sequence[Added]:
+    def answered(self, exchange: Exchange) -> Added:
         """See status and headers of a streamed answer; return the headers to add to it."""
 
-    def finished(self, exchange: Exchange) -> Sequence[Added]:
+    def finished(self, exchange: Exchange) -> Added:
         """See the whole exchange, once; return the headers to add to an answer that was not streamed."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
 from spend_middleware.guard import note_fault
+from spend_middleware.interception.exchange import Added
 from spend_middleware.interception.shapes import Headers, Response
 
 # What neither a wire format nor anything else here reads, though nearly every message carries it. A header that is not
@@ -85,13 +85,21 @@ class _Known(dict[tuple[bytes, ...], _Places | None]):
 _known = _Known()
 
 
+_with_list: set[type] = set()
+"""The classes of headers that are known to keep what `_entries` gives in a list."""
+
+
 def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
     """Give name, name in lower case and value of each header: the list inside of both libraries' headers.
 
     Their public methods look through all headers again for each one. Another version's headers are read through them.
     """
+    if type(headers) in _with_list:
+        known: list[tuple[bytes, bytes, bytes]] = headers._list
+        return known
     inside = getattr(headers, "_list", None)
-    if type(inside) is list and inside and len(inside[0]) == 3:
+    if type(inside) is list and inside and len(inside[0]) == 3 and hasattr(headers, "encoding"):
+        _with_list.add(type(headers))
         return inside
     return [(name, name.lower(), value) for name, value in headers.raw]
 
@@ -111,29 +119,35 @@ def decode_headers(headers: Headers) -> dict[str, str]:
     return found
 
 
-def append(response: Response, added: Sequence[tuple[bytes, bytes]]) -> None:
+def append(response: Response, added: Added) -> None:
     """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays.
 
     Args:
         response: The answer.
-        added: Names in lower case, and values.
+        added: Values by name, which is in lower case.
     """
     if not added:
         return
     try:
         headers: Any = response.headers
-        entries = _entries(headers)
-        if entries is getattr(headers, "_list", None):
-            present = set(map(_lower_name, entries))
-            # Whoever reads a header wants to know this first, and it is found out by looking at all of them: ours,
-            # which are ASCII, need no look.
-            _ = headers.encoding
-            entries.extend([(name, name, value) for name, value in added if name not in present])
+        if type(headers) not in _with_list:
+            _append_one_by_one(headers, added)
             return
-        for raw, value in added:
-            name = raw.decode("latin-1")
-            if name not in headers:
-                # Setting a name that is not there appends it and leaves all others, also double ones, in place.
-                headers[name] = value.decode("latin-1")
+        entries = headers._list
+        present = set(map(_lower_name, entries))
+        if not present.isdisjoint(added):
+            added = {name: value for name, value in added.items() if name not in present}
+        # Whoever reads a header wants to know this first, and it is found out by looking at all of them: ours, which
+        # are ASCII, need no look.
+        _ = headers.encoding
+        entries.extend(zip(added, added, added.values(), strict=True))
     except Exception as fault:
         note_fault("adding headers to an answer", fault)
+
+
+def _append_one_by_one(headers: Any, added: Added) -> None:
+    for raw, value in added.items():
+        name = raw.decode("latin-1")
+        if name not in headers:
+            # Setting a name that is not there appends it and leaves all others, also double ones, in place.
+            headers[name] = value.decode("latin-1")

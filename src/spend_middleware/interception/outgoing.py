@@ -56,10 +56,8 @@ def _form_in_memory(request: Any) -> Mapping[str, str] | None:
 
 
 def rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
-    """Return the request to send; a copy when its body or headers are to differ, so that the caller's own stays."""
+    """Return the request to send where its body or headers are to differ: a copy, so that the caller's own stays."""
     body = exchange.new_body
-    if body is None and not exchange.drop_headers and exchange.filter is None:
-        return request
     gone = {name.lower().encode("latin-1") for name in exchange.drop_headers}
     headers: list[tuple[bytes, bytes]] = []
     for name, value in request.headers.raw:

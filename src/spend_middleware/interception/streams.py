@@ -62,7 +62,7 @@ class SyncTee(Tee):
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._attempt.exchange
         strain = strain_of(exchange)
-        kept = exchange.kept
+        kept = exchange.keep()
         append, room, first = kept.head.append, kept.room, exchange.first_byte is None
         try:
             if self._iterator is None:
@@ -106,7 +106,7 @@ class AsyncTee(Tee):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange = self._attempt.exchange
         strain = strain_of(exchange)
-        kept = exchange.kept
+        kept = exchange.keep()
         append, room, first = kept.head.append, kept.room, exchange.first_byte is None
         try:
             if self._iterator is None:

@@ -181,7 +181,9 @@ class PriceBook:
             at: When the call completed, seconds since the epoch, UTC.
         """
         layers = self._layers
-        known = layers.sheets.get((provider, models, operation, service_tier, False, None, api_base, None, None))
+        known = layers.sheets.get(
+            (provider, models, operation, service_tier, False, None, api_base, None, None)
+        )
         if known is None or self._adjustments.any:
             return None
         since, until, sheet = known
@@ -347,7 +349,9 @@ def _status(own: bool, listed: Decimal, lines: list[Charge]) -> PricingStatus:
 def _listed(own: bool, listed: Decimal, lines: list[Charge], key: str | None, version: str) -> Cost:
     """Return a cost that is the list price and nothing else."""
     # As a bare tuple is made into one: a third of the time of the class itself.
-    cost: Cost = _new(Cost, (listed, _status(own, listed, lines), tuple(lines), None, key, version, listed, None))
+    cost: Cost = _new(
+        Cost, (listed, _status(own, listed, lines), tuple(lines), None, key, version, listed, None)
+    )
     return cost
 
 

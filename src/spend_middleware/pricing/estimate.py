@@ -5,12 +5,13 @@ Nothing here runs on an event loop of the host. Estimates say how they were made
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from spend_middleware.call import Usage
 from spend_middleware.pricing import tool_texts
@@ -203,7 +204,7 @@ def estimate_usage(
     output = count_text(visible_text(), model) if visible_text is not None else 0
     method = _bundled.method(model)
     if reported is not None:
-        counted = dataclasses.replace(
+        counted = structs.replace(
             reported, output_tokens=max(output, reported.output_tokens), total_tokens=None
         )
         return counted, f"output estimated by {method}: the stream broke off"

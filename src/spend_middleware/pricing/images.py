@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from spend_middleware.call import Charge, Unit, Usage
 from spend_middleware.pricing.names import fits

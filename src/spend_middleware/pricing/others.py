@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from spend_middleware.call import Charge, Usage
 from spend_middleware.pricing.calculate import Sheet, charges_of

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from spend_middleware.call import NO_USAGE, Usage
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: see `call.Usage`
-class PriceQuery:
+class PriceQuery(Struct, kw_only=True, gc=False):
     """One call that wants a price.
 
     Args:

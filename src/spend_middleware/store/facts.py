@@ -1,19 +1,19 @@
-"""A finished call as the journal keeps it: the values that are there already, made into a row only by the writer.
+"""A finished call as the journal keeps it, made into a row only by the writer.
 
-Taking values apart is cheap on the caller's path, and making the forty-nine columns of a row is not. So a call is
-journaled as `Facts`, and the columns are made by one function, for calls that come from memory and for those that
-come from a dead process's file alike.
+Encoding a call is cheap on the caller's path, and making the forty-nine columns of a row is not. So a call is
+journaled as it is, and the columns are made by one function, for calls that come from memory and for those that come
+from a dead process's file alike.
 """
 
 from __future__ import annotations
 
-import marshal
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import compress
 from typing import Any
 
+import msgspec
 from pydantic_core import from_json, to_json
 
 from spend_middleware.call import (
@@ -39,13 +39,9 @@ from spend_middleware.store.records import (
 )
 
 FORM = 1
-"""The first of a call's facts: how the others are to be read. A later form gets a number of its own."""
+"""What stands before a call in a record: how it is to be read. A later form gets a number of its own."""
 
-Facts = tuple[Any, ...]
-"""`FORM`, then of a call: its fields, its owner's, its counts, units, traits, further passes, raw usage, cost."""
-
-PARTS = 9
-RAW = 7
+PARTS = 2
 
 MAX_NAME = 512
 MAX_RAW_USAGE = 4096
@@ -53,91 +49,48 @@ MAX_RAW_USAGE = 4096
 
 LIMIT = (1 << 63) - 1
 
-_MARSHAL = 2
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_msgpack = msgspec.msgpack.Encoder().encode
+_unpacked = msgspec.msgpack.Decoder().decode
+
+Started = tuple[str, str, str, str, str, str, float, int, Attribution]
+"""Of a call that goes out: id, operation, provider, model, api_base, endpoint, when, which attempt, who asked.
+
+It is what the call's row says if the process dies before the call ends.
+"""
 
 
-def facts_of(call: Call) -> Facts:
-    """Return the facts of a finished call."""
-    # Spelled out, because attributes one by one are read several times as quickly as by an `attrgetter`; and as texts,
-    # because a JSON encoder takes many times as long over a `Decimal` or a member of an enumeration.
-    usage, cost = call.usage, call.cost
-    amount, listed, reported = cost.amount, cost.list_amount, cost.reported_amount
-    text = None if amount is None else str(amount)
-    return (
-        FORM,
-        (
-            call.call_id, call.response_id, call.operation, call.provider, call.response_model,
-            call.request_model, call.api_base, call.endpoint, call.started_at, call.ended_at,
-            call.first_token_at, call.status._value_, call.status_code, call.error_type, call.attempt,
-            call.stream, call.finish_reason, call.service_tier, call.usage_source._value_, call.usage_note,
-        ),
-        _owner(call.attribution),
-        usage.counts(),
-        usage.units_as_json() if usage.units else None,
-        usage.traits or None,
-        [(model, further.as_dict()) for model, further in usage.passes] if usage.passes else (),
-        call.raw_usage,
-        (
-            text, cost.status._value_,
-            [(meter, str(quantity), str(price), str(line)) for meter, quantity, price, line in cost.charges],
-            cost.reason, cost.price_key, cost.price_version,
-            text if listed is amount else str(listed) if listed is not None else None,
-            None if reported is None else str(reported),
-        ),
-    )  # fmt: skip
-
-
-def _owner(of: Attribution) -> tuple[Any, ...]:
-    return (
-        of.key_hash, of.key_alias, of.user_id, of.team_id, of.organization_id, of.end_user, of.tags,
-        of.metadata, of.session_id, of.trace_id, of.agent_id, of.ip_address, of.user_agent,
-    )  # fmt: skip
-
-
-def started_facts(
-    call_id: str,
-    operation: str,
-    provider: str,
-    model: str,
-    api_base: str,
-    endpoint: str,
-    started_at: float,
-    attempt: int,
-    attribution: Attribution,
-) -> Facts:
-    """Return the facts of a call that goes out: what its row says if the process dies before the call ends."""
-    return (
-        (call_id, operation, provider, model, api_base, endpoint, started_at, attempt),
-        _owner(attribution),
-    )
-
-
-def encode_facts(facts: Facts) -> bytes:
-    """Return facts as the bytes of a record: Python's own form for plain values, the quickest that there is.
-
-    Version 2 of `marshal` is read by every Python since 2.5. What a stranger could write into it is no concern: the
-    journal is this user's own, and each record has a CRC.
-    """
-    try:
-        body = marshal.dumps(facts, _MARSHAL)
-    except ValueError:  # a subclass of a plain type, a decimal, or what is nested too deeply
-        body = marshal.dumps(from_json(_json_of(facts)), _MARSHAL)
-    if len(body) > MAX_RAW_USAGE and len(facts) == PARTS and facts[RAW] and _raw_text(facts[RAW]) is None:
-        return encode_facts((*facts[:RAW], None, *facts[RAW + 1 :]))
+def encode_call(call: Call) -> bytes:
+    """Return a finished call as the body of a record: MessagePack, its fields in their order and without names."""
+    body = _encoded((FORM, call))
+    if len(body) > MAX_RAW_USAGE and call.raw_usage and _raw_text(call.raw_usage) is None:
+        return encode_call(msgspec.structs.replace(call, raw_usage=None))
     return body
 
 
+def encode_started(started: Started) -> bytes:
+    """Return a call that goes out as the body of its start mark."""
+    return _encoded(started)
+
+
+def _encoded(facts: tuple[Any, ...]) -> bytes:
+    try:
+        return _msgpack(facts)
+    except (ValueError, OverflowError, TypeError):
+        # A lone surrogate, a number of more than 64 bits, or what is no plain value: JSON has a form for them.
+        return _json_of(msgspec.to_builtins(facts, enc_hook=str))
+
+
 def facts_in(body: bytes) -> Any:
-    """Return what a record of the journal holds: a call's facts, or a row's own columns, which are JSON.
+    """Return what a record of the journal holds, as lists: a call, a start mark, or a row's own columns.
 
     Raises:
-        ValueError: It holds neither.
+        ValueError: It holds none of them.
     """
     try:
-        return from_json(body) if body[:1] == b"[" else marshal.loads(body)  # noqa: S302
-    except (EOFError, TypeError) as error:
-        raise ValueError("neither facts nor JSON") from error
+        return from_json(body) if body[:1] == b"[" else _unpacked(body)
+    except msgspec.MsgspecError as error:
+        raise ValueError("neither MessagePack nor JSON") from error
 
 
 def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
@@ -147,44 +100,41 @@ def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
         ValueError: The record holds no row.
     """
     stored = facts_in(body)
-    return (
-        row_in(stored)
-        if isinstance(stored, tuple | list) and len(stored) == PARTS
-        else decode_row(stored, columns)
-    )
+    return row_in(stored) if _is_call(stored) else decode_row(stored, columns)
+
+
+def _is_call(stored: Any) -> bool:
+    """Tell a call from the columns of a row, the first of which is a text."""
+    return isinstance(stored, list) and len(stored) == PARTS and isinstance(stored[0], int)
 
 
 def call_id_in(kind: bytes, body: bytes) -> str:
     """Return the id of the call that a start mark or a row of the journal is about."""
     stored = facts_in(body)
-    found: str = stored[0][0] if kind == MARK else stored[1][0] if len(stored) == PARTS else stored[0]
+    found: str = stored[1][0] if kind != MARK and _is_call(stored) else stored[0]
     return found
 
 
 def row_in(stored: Sequence[Any]) -> Values:
-    """Return the row that facts, or what JSON made of them, stand for: pico-dollars, microseconds, JSON as text.
+    """Return the row that a journaled call stands for: pico-dollars, microseconds, JSON as text.
 
     Raises:
-        ValueError: They are no facts of a form that this version reads.
+        ValueError: It is no call of a form that this version reads.
     """
     if stored[0] != FORM or len(stored) != PARTS:
         raise ValueError(f"a call in form {FORM} was expected")
-    _, call, owner, counts, units, traits, passes, raw, cost = stored
     (
-        call_id, response_id, operation, provider, response_model, request_model, api_base, endpoint,
-        started_at, ended_at, first_token_at, status, status_code, error_type, attempt, stream,
-        finish_reason, service_tier, usage_source, usage_note,
-    ) = call  # fmt: skip
+        call_id, provider, operation, request_model, response_model, api_base, endpoint, started_at, ended_at,
+        first_token_at, status, status_code, error_type, stream, attempt, response_id, finish_reason,
+        service_tier, counted, usage_source, usage_note, raw, cost, owner,
+    ) = stored[1]  # fmt: skip
     amount, pricing_status, charges, reason, price_key, price_version, list_amount, reported = cost
     key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
-        owner
+        _owner_in(owner)
     )
     spend = _pico(amount)
-    usage: dict[str, Any] = dict(compress(zip(USAGE_COUNTS, counts, strict=True), counts))
-    tokens_in, tokens_out, read, written, reasoning = _totals(usage, passes)
-    if units or traits or passes:
-        further = {"units": units, "traits": traits, "passes": passes}
-        usage.update({name: value for name, value in further.items() if value})
+    usage = _usage_in(counted)
+    tokens_in, tokens_out, read, written, reasoning = _totals(usage)
     values = (
         call_id, response_id or call_id, operation, provider,
         (response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint,
@@ -203,6 +153,32 @@ def row_in(stored: Sequence[Any]) -> Values:
     return values if _is_storable(values) else cleaned(values)
 
 
+_COUNTS = len(USAGE_COUNTS)
+
+
+def _usage_in(counted: Sequence[Any]) -> dict[str, Any]:
+    """Return a journaled usage as `Usage.as_dict` would."""
+    usage: dict[str, Any] = dict(compress(zip(USAGE_COUNTS, counted, strict=False), counted))
+    units, traits, passes = counted[_COUNTS:]
+    if units:
+        usage["units"] = units
+    if traits:
+        usage["traits"] = traits
+    if passes:
+        usage["passes"] = [[model, _usage_in(further)] for model, further in passes]
+    return usage
+
+
+def _owner_in(owner: Sequence[Any]) -> tuple[Any, ...]:
+    """Return who a journaled call is for, in the order in which rows are made of it."""
+    tags, end_user, user, team, organization, key, alias, session, trace, agent, ip, agent_text, metadata = (
+        owner
+    )
+    return (
+        key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text,
+    )  # fmt: skip
+
+
 def _is_storable(values: Values) -> bool:
     """Tell whether both databases can hold the texts of a row, which nearly all can."""
     text = "".join([value for value in values if type(value) is str])
@@ -215,7 +191,7 @@ def journaled_row(body: bytes) -> Values:
     try:
         return row_in(stored)
     except (ValueError, TypeError, ArithmeticError) as error:
-        call_id, _, operation, provider, response_model, request_model, api_base, endpoint = stored[1][:8]
+        call_id, provider, operation, request_model, response_model, api_base, endpoint = stored[1][:7]
         return values_of(
             {
                 "id": call_id,
@@ -234,10 +210,10 @@ def journaled_row(body: bytes) -> Values:
 _TOTALS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
-def _totals(usage: Mapping[str, Any], passes: Sequence[Any]) -> list[int]:
+def _totals(usage: Mapping[str, Any]) -> list[int]:
     """Return tokens in, out, read from and written to caches, and of reasoning, further passes included."""
     totals = [usage.get(name, 0) for name in _TOTALS]
-    for _, stored in passes:
+    for _, stored in usage.get("passes", ()):
         further = Usage.from_dict(stored)
         totals = [total + further.overall(name) for total, name in zip(totals, _TOTALS, strict=True)]
     return totals if max(totals) <= LIMIT else [min(total, LIMIT) for total in totals]
@@ -283,9 +259,9 @@ def interrupted(stored: Sequence[Any]) -> Values:
     Raises:
         ValueError: What is stored is no start mark.
     """
-    (call_id, operation, provider, model, api_base, endpoint, started_at, attempt), owner = stored
+    call_id, operation, provider, model, api_base, endpoint, started_at, attempt, owner = stored
     key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
-        owner
+        _owner_in(owner)
     )
     started = int(started_at * 1e6)
     return values_of(

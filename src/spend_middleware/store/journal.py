@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec import Struct
+
 from spend_middleware.store.facts import call_id_in, journaled_row
 from spend_middleware.store.own_files import OwnFiles, Sync
 from spend_middleware.store.records import (
@@ -26,6 +28,8 @@ from spend_middleware.store.segments import SEGMENT_BYTES, Segment, folder_bytes
 
 logger = logging.getLogger("spend_middleware.store")
 
+_now = time.monotonic
+
 MEMORY_ROWS = 4_000
 """Rows kept in memory for the writer; further ones are read back from the journal."""
 
@@ -39,7 +43,7 @@ PINNED_SEGMENTS = 4
 """Segments that may wait for calls under way alone; what older ones pin is written again."""
 
 
-class Entry:
+class Entry(Struct, gc=False):
     """A row on its way into the database.
 
     Args:
@@ -50,16 +54,11 @@ class Entry:
         at: When it was appended (monotonic seconds).
     """
 
-    __slots__ = ("at", "marked", "number", "row", "segment")
-
-    def __init__(
-        self, number: int, row: Values | bytes, segment: Segment | None, marked: Segment | None, at: float
-    ) -> None:
-        self.number = number
-        self.row = row
-        self.segment = segment
-        self.marked = marked
-        self.at = at
+    number: int
+    row: Values | bytes
+    segment: Segment | None
+    marked: Segment | None
+    at: float
 
     @property
     def values(self) -> Values:
@@ -126,7 +125,7 @@ class Journal(OwnFiles):
             else:
                 if self.last_error is not None:
                     self._wrote()
-        if kind == ROW and row is not None:
+        if row is not None and kind == ROW:
             return self._queue(call_id, row, segment)
         if kind == UNMARK:
             self._unpin(call_id, segment)
@@ -135,11 +134,11 @@ class Journal(OwnFiles):
         return True
 
     def _pin(self, kind: bytes, call_id: str, segment: Segment) -> None:
-        before = self._open.get(call_id)
-        if before is not None:
-            before.pins -= 1
+        opened = self._open
+        if call_id in opened:
+            opened[call_id].pins -= 1
         segment.pins += 1
-        self._open[call_id] = segment
+        opened[call_id] = segment
         if kind == PROVISIONAL:
             self._provisional.add(call_id)
 
@@ -162,15 +161,16 @@ class Journal(OwnFiles):
             if marked is not None:
                 marked.pins -= 1
             return False
-        self.number += 1
+        self.number = number = self.number + 1
+        backlog = self.backlog
         if segment is None:
             self.unjournaled += self.folder is not None
-        elif segment.spilled or len(self.backlog) >= MEMORY_ROWS:
+        elif segment.spilled or len(backlog) >= MEMORY_ROWS:
             self._spill(segment, marked)
             return True
         else:
             segment.uncommitted += 1
-        self.backlog.append(Entry(self.number, row, segment, marked, time.monotonic()))
+        backlog.append(Entry(number, row, segment, marked, _now()))
         return True
 
     def _spill(self, segment: Segment, marked: Segment | None) -> None:
@@ -233,8 +233,10 @@ class Journal(OwnFiles):
         """Note how much other owners hold, and free segments that only calls under way still pin."""
         if self.folder is None:
             return
-        self._others = max(0, folder_bytes(self.folder) - self._bytes)
+        everybody = folder_bytes(self.folder)
         with self.lock:
+            self._others = max(0, everybody - self.bytes)
+            self._room = 0
             pinned = [one for one in self._segments.values() if one.sealed and one.pins and not one.waits]
         with contextlib.suppress(OSError):  # then they stay where they are
             for segment in pinned[:-PINNED_SEGMENTS]:

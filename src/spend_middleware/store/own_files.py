@@ -15,6 +15,7 @@ from spend_middleware.store.records import COLUMNS, HEADER, framed
 from spend_middleware.store.segments import SEGMENT_BYTES, Owner, Segment, claim
 
 _HEADER = framed(HEADER, to_json(COLUMNS))
+_write = os.write
 
 Sync = Literal["off", "always"] | float
 
@@ -52,8 +53,8 @@ class OwnFiles:
         self._owner: Owner | None = None
         self._current: Segment | None = None
         self._segments: dict[int, Segment] = {}
-        self._bytes = 0
         self._others = 0
+        self._room = 0
         self._unsynced = False
 
     def _release_inherited(self) -> None:
@@ -74,24 +75,20 @@ class OwnFiles:
         record = framed(kind, body)
         size = len(record)
         segment = self._current
-        if (
-            segment is None
-            or not 0 < segment.size <= self._segment_bytes - size
-            or self._bytes + size > self._max_bytes - self._others
-        ):
+        if segment is None or size > self._room:
             segment = self._room_for(size)
             if segment.size == 0:
                 record = _HEADER + record
                 size = len(record)
         try:
-            if os.write(segment.fd, record) != size:
+            if _write(segment.fd, record) != size:
                 raise OSError(errno.ENOSPC, "only a part of the record fitted", str(segment.path))
         except BaseException:
             with contextlib.suppress(OSError):  # half a record must not stand before the next one
                 os.ftruncate(segment.fd, segment.size)
             raise
         segment.size += size
-        self._bytes += size
+        self._room -= size
         if self._sync == "always":
             _force(segment.fd)
         else:
@@ -99,13 +96,18 @@ class OwnFiles:
         return segment
 
     def _room_for(self, size: int) -> Segment:
-        """Return a segment that has room for a record, and for the header that the first one comes with."""
+        """Return a segment that has room for a record, and for the header that the first one comes with.
+
+        What more may be written to it before this is asked again is noted.
+        """
         segment = self._current
         if segment is None or segment.size + size > self._segment_bytes:
             segment = self._next_segment()
         header = 0 if segment.size else len(_HEADER)
-        if self._bytes + header + size > self._max_bytes - self._others:
+        room = self._max_bytes - self._others - self.bytes
+        if header + size > room:
             raise JournalFullError(errno.ENOSPC, f"the journal holds its limit of {self._max_bytes} bytes")
+        self._room = min(room, self._segment_bytes - segment.size)
         return segment
 
     def _next_segment(self) -> Segment:
@@ -153,8 +155,8 @@ class OwnFiles:
                     self._drop(segment)
 
     def _drop(self, segment: Segment) -> None:
-        self._bytes -= segment.size
         segment.size = 0
+        self._room = 0
         for holder in segment.held:
             holder.pins -= 1
         segment.held.clear()
@@ -174,7 +176,7 @@ class OwnFiles:
     @property
     def bytes(self) -> int:
         """The bytes of this process's segments."""
-        return self._bytes
+        return sum([segment.size for segment in list(self._segments.values())])
 
     @property
     def owner_path(self) -> Path | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from spend_middleware.call import Call
 from spend_middleware.settings import Settings
 from spend_middleware.store.chores import Chores
-from spend_middleware.store.facts import Facts, encode_facts, facts_of
+from spend_middleware.store.facts import Started, encode_call, encode_started
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
 from spend_middleware.store.places import journal_folder
@@ -189,7 +189,7 @@ class Store:
     def append_call(self, call: Call, *, provisional: bool = False) -> None:
         """Take one finished call; as `append`, but its row is made by the writer, off the caller's path."""
         try:
-            body = encode_facts(facts_of(call))
+            body = encode_call(call)
             self._take(PROVISIONAL if provisional else ROW, call.call_id, body, body)
         except Exception as error:
             self._not_taken(error)
@@ -209,17 +209,12 @@ class Store:
         self._failures += 1
         self._refused(repr(error))
 
-    def mark(self, call_id: str, facts: Facts) -> None:
-        """Note that a call goes out, so that a row says so if this process dies before it ends; never raises.
-
-        Args:
-            call_id: The id that the call's row will have.
-            facts: What is known of it so far (see `started_facts`).
-        """
+    def mark(self, started: Started) -> None:
+        """Note that a call goes out, so that a row says so if this process dies before it ends; never raises."""
         try:
             if not self._ready or self._pid != os.getpid():
                 self._begin()
-            self._lane.put(MARK, call_id, encode_facts(facts), None)
+            self._lane.put(MARK, started[0], encode_started(started), None)
         except Exception as error:
             logger.debug("A start mark was not written: %s", error)
 

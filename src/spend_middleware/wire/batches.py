@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Usage
 from spend_middleware.wire.answers import asked_model, moment, once, reported, unless_failed
@@ -83,10 +84,10 @@ def _together(readings: Sequence[Reading | None], received: Received | None = No
     """Return the first reading with all others behind it; nothing to record when there is none."""
     found = [reading for reading in readings if reading is not None and reading.once_key]
     if not found:
-        return dataclasses.replace(_NOTHING_YET)
+        return structs.replace(_NOTHING_YET)
     if received is not None and not received.complete:
         found[0].usage_note = "some results of this batch were not kept and are not counted"
-    return dataclasses.replace(found[0], more=tuple(found[1:]))
+    return structs.replace(found[0], more=tuple(found[1:]))
 
 
 @unless_failed

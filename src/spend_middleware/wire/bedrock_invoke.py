@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, reported, total_note, unless_failed
@@ -135,7 +136,7 @@ def _family_usage(usage: Mapping[str, Any], found: Mapping[str, Any], traits: Ma
     named = {ours: found[name] for name, ours in _AS_ANTHROPIC.items() if name in found}
     counts = message_usage({**usage, **named})
     total = count(usage.get("totalTokens")) or None
-    return dataclasses.replace(counts, total_tokens=total, traits={**counts.traits, **traits})
+    return structs.replace(counts, total_tokens=total, traits={**counts.traits, **traits})
 
 
 def _finish(chunks: Sequence[Mapping[str, Any]]) -> str | None:

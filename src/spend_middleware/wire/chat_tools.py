@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire import sse
@@ -35,7 +36,7 @@ def read_openai(route: Route, sent: Sent, received: Received) -> Reading:
         return reading
     size = mapping(mapping(sent.content).get("web_search_options")).get("search_context_size")
     traits = {"search_context_size": size[:16]} if isinstance(size, str) else {}
-    reading.usage = dataclasses.replace(
+    reading.usage = structs.replace(
         reading.usage,
         units={**reading.usage.units, Unit.WEB_SEARCHES: 1},
         traits={**reading.usage.traits, **traits},
@@ -52,7 +53,7 @@ def read_groq(route: Route, sent: Sent, received: Received) -> Reading:
     documents = list(sse.objects(body)) if reading.stream else [mapping(document_of(received))]
     units = _executed(documents)
     if units:
-        reading.usage = dataclasses.replace(reading.usage, units={**reading.usage.units, **units})
+        reading.usage = structs.replace(reading.usage, units={**reading.usage.units, **units})
     return _by_model(reading, documents)
 
 
@@ -88,7 +89,7 @@ def _by_model(reading: Reading, documents: Sequence[Mapping[str, Any]]) -> Readi
         return reading
     parts.sort(key=lambda part: part[1].input_tokens + part[1].output_tokens, reverse=True)
     reading.response_model = parts[0][0]
-    reading.usage = dataclasses.replace(
+    reading.usage = structs.replace(
         parts[0][1], units=reading.usage.units, traits=reading.usage.traits, passes=tuple(parts[1:])
     )
     return reading

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import structs
 from pydantic_core import to_json
 
 from spend_middleware.wire.answers import error_word, moment, once, unless_failed
@@ -54,7 +54,7 @@ def read_perplexity(route: Route, sent: Sent, received: Received) -> Reading:
             pending=not failed,
             billable=not route.follow_up,
         )
-    inner = dataclasses.replace(received, headers={"content-type": "application/json"}, body=_bytes(answer))
+    inner = structs.replace(received, headers={"content-type": "application/json"}, body=_bytes(answer))
     reading = CHAT_READERS["perplexity.chat"](route, sent, inner)
     reading.request_model = string(job.get("model")) or reading.request_model or reading.response_model
     reading.response_id = string(job.get("id")) or reading.response_id

@@ -49,9 +49,12 @@ def vendor_of(model: str | None) -> str | None:
     return next((vendor or None for start, vendor in _VENDORS if name.startswith(start)), None)
 
 
+_LITELLM = frozenset(("x-litellm-version", "x-litellm-model-id", "x-litellm-call-id"))
+
+
 def is_litellm_proxy(headers: Mapping[str, str]) -> bool:
     """Return whether a LiteLLM proxy answered: it names its version or its deployment in every answer."""
-    return "x-litellm-version" in headers or "x-litellm-model-id" in headers or "x-litellm-call-id" in headers
+    return not _LITELLM.isdisjoint(headers)
 
 
 def _stated_by_litellm(headers: Mapping[str, str]) -> Decimal | None:

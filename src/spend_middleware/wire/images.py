@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, reported, streamed, total_note, unless_failed
@@ -61,7 +62,7 @@ def images_usage(asked: Mapping[str, Any], content: Mapping[str, Any]) -> Usage 
     if counts.output_image_tokens or counts.output_text_tokens is not None:
         return counts
     # platform.openai.com/docs/guides/image-generation: output tokens without details are the picture's.
-    return dataclasses.replace(counts, output_image_tokens=counts.output_tokens)
+    return structs.replace(counts, output_image_tokens=counts.output_tokens)
 
 
 def _made(content: Mapping[str, Any]) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.answers import asked_model, reported, streamed, total_note, unless_failed
@@ -59,7 +60,7 @@ def conversation_usage(usage: Mapping[str, Any]) -> Usage:
     # docs.mistral.ai/api, "ConversationUsageInfo": connector_tokens are in the total beside prompt and completion.
     tools = count(usage.get("connector_tokens"))
     if tools and (counts.total_tokens or 0) >= counts.input_tokens + counts.output_tokens + tools:
-        return dataclasses.replace(counts, input_tokens=counts.input_tokens + tools, tool_input_tokens=tools)
+        return structs.replace(counts, input_tokens=counts.input_tokens + tools, tool_input_tokens=tools)
     return counts
 
 
@@ -99,7 +100,7 @@ def read_moderation(route: Route, sent: Sent, received: Received) -> Reading:
     units: dict[str, Any] = {Unit.REQUESTS: 1}
     return Reading(
         # Mistral's total counts the moderation prompt around the text as well; only prompt_tokens are billed.
-        usage=dataclasses.replace(token_usage(usage, units), total_tokens=None)
+        usage=structs.replace(token_usage(usage, units), total_tokens=None)
         if has_tokens(usage)
         else (Usage(units=units) if content.get("results") is not None else None),
         raw_usage=reported(usage),

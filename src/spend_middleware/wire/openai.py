@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Usage
 from spend_middleware.wire import sse
@@ -13,7 +14,7 @@ from spend_middleware.wire.answers import asked_model, error_word, failure, tota
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.tokens import PLAIN_NAMES, token_usage
-from spend_middleware.wire.values import count, json_of, listing, mapping, parsed, string, strings
+from spend_middleware.wire.values import count, json_of, listing, mapping, parsed, string
 
 Counter = Callable[[Mapping[str, Any]], Usage]
 """Turns one usage object into counts, as one provider means them."""
@@ -75,13 +76,13 @@ def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Re
         document = mapping(listing(document)[0]) if listing(document) else {}
     choices = document.get("choices")
     choice = choices[0] if choices and isinstance(choices, list) else None
-    model, identity, tier = strings(document, "model", "id", "service_tier")
+    told = document.get
     reading = Reading(
         request_model=asked_model(route, sent),
-        response_model=model,
-        response_id=identity,
+        response_model=string(told("model")),
+        response_id=string(told("id")),
         finish_reason=string(choice.get("finish_reason")) if isinstance(choice, dict) else None,
-        service_tier=tier,
+        service_tier=string(told("service_tier")) if "service_tier" in document else None,
     )
     _count(reading, route.provider, document.get("usage"), counter)
     if document.get("error"):
@@ -96,7 +97,7 @@ def _read_embeddings(route: Route, sent: Sent, received: Received) -> Reading:
     body = received.body
     start, end = body.find(b'"data"'), body.rfind(b"]")
     if len(body) > _TAIL // 8 and received.status < 400 and 0 < start < end:
-        short = dataclasses.replace(received, body=body[:start] + b'"data":[]' + body[end + 1 :])
+        short = structs.replace(received, body=body[:start] + b'"data":[]' + body[end + 1 :])
         reading = _whole(route, sent, short, token_usage)
         if reading.usage is not None:
             return reading
@@ -209,7 +210,7 @@ def _perplexity_usage(usage: Mapping[str, Any]) -> Usage:
     beside = count(usage.get("reasoning_tokens"))
     if not beside or plain.reasoning_tokens:
         return plain
-    return dataclasses.replace(
+    return structs.replace(
         plain,
         output_tokens=plain.output_tokens + beside,
         reasoning_tokens=beside,

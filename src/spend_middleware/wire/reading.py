@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct
 
 from spend_middleware.call import Usage
 
@@ -48,8 +50,7 @@ class Route:
     certain: bool = True
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: see `call.Usage`
-class Sent:
+class Sent(Struct, kw_only=True, gc=False):
     """The request of one call, as it left.
 
     Args:
@@ -59,25 +60,23 @@ class Sent:
     """
 
     url: object = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     content: Mapping[str, Any] | None = None
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: see `call.Usage`
-class Received:
+class Received(Struct, kw_only=True, gc=False):
     """The answer of one call: status, headers in lower case, and the body with its content encoding taken off.
 
     `complete` is False when the body broke off (caller walked away, upstream broke) or its middle was not kept.
     """
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes = b""
     complete: bool = True
 
 
-@dataclass(slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, kw_only=True, gc=False):
     """What one answer says, in our words.
 
     Args:

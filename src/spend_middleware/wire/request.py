@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
 from pydantic_core import from_json, to_json
 
 from spend_middleware.wire.reading import Route
@@ -28,8 +28,7 @@ _EVENT_END = re.compile(rb"\r?\n\r?\n")
 _NO_USAGE = re.compile(rb',\s*"usage":\s*null(?=\s*[,}])')
 
 
-@dataclass(slots=True)  # not frozen: see `call.Usage`
-class CallFields:
+class CallFields(Struct, gc=False):
     """What a request says of who it is for, as it was said: nothing is cleaned or bounded yet.
 
     Args:
@@ -37,14 +36,16 @@ class CallFields:
         end_user: The customer, a string or a number.
         metadata: LiteLLM's `spend_logs_metadata`.
         call_id: The id that the caller gave the call.
+        says_user_alone: Whether nothing but the customer was looked for, as there is nothing else.
     """
 
     tags: Sequence[Any] = ()
     end_user: Any = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = {}
     session_id: str | None = None
     agent_id: str | None = None
     call_id: str | None = None
+    says_user_alone: bool = False
 
 
 NO_FIELDS = CallFields()
@@ -66,7 +67,7 @@ def fields_of(
         if not said:
             return NO_FIELDS
         if said == _USER_ALONE:
-            return CallFields(end_user=_first_name(body["user"]))
+            return CallFields(end_user=_first_name(body["user"]), says_user_alone=True)
     metadata = _object_in(body.get("metadata"))
     theirs = _object_in(body.get("litellm_metadata"))
     return CallFields(

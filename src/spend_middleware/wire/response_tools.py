@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.tokens import has_tokens, token_usage
@@ -79,7 +80,7 @@ def drawn(
     stated = within(response, "tool_usage", "image_gen")
     model = _image_model(response, asked)
     if count(stated.get("input_tokens")) or count(stated.get("output_tokens")):
-        usage = dataclasses.replace(
+        usage = structs.replace(
             _image_tokens(stated), units={Unit.OUTPUT_IMAGES: len(items)} if items else {}
         )
         return ((model or _IMAGE_MODEL, usage), *_written(items)), None
@@ -136,7 +137,7 @@ def _image_tokens(stated: Mapping[str, Any]) -> Usage:
     if usage.output_image_tokens or usage.output_text_tokens is not None:
         return usage
     # Output without details is the picture's: https://platform.openai.com/docs/guides/image-generation
-    return dataclasses.replace(usage, output_image_tokens=usage.output_tokens)
+    return structs.replace(usage, output_image_tokens=usage.output_tokens)
 
 
 def _written(items: list[Mapping[str, Any]]) -> tuple[tuple[str, Usage], ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
+
+from msgspec import structs
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire import sse
@@ -60,7 +61,7 @@ def _of_response(route: Route, sent: Sent, response: Mapping[str, Any]) -> Readi
         counted = token_usage(usage, units, tool_traits(response) if units else None)
         reading.usage_note = total_note(counted)
         passes, unknown = drawn(response, sent.content)
-        reading.usage = dataclasses.replace(counted, passes=passes) if passes else counted
+        reading.usage = structs.replace(counted, passes=passes) if passes else counted
         reading.usage_note = reading.usage_note or unknown
         if (units or passes) and isinstance(response.get("tool_usage"), dict):
             reading.raw_usage = {**usage, "tool_usage": response["tool_usage"]}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, ValidationError, convert
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.values import LARGEST, amount, count, mapping, units_of
@@ -33,14 +35,38 @@ _REUSED = "num_cached_tokens"
 _WRITTEN = ("cache_write_tokens", "cache_creation_tokens")
 # Usage objects with no other names, which most are, need no search for the rarer ones.
 PLAIN_NAMES = frozenset(("total_tokens", *_INPUT, *_OUTPUT, *_INPUT_DETAILS, *_OUTPUT_DETAILS))
-_NO_SPLIT = frozenset(("total_tokens", *_INPUT, *_OUTPUT))
-# What OpenAI says of every chat completion; predicted tokens are part of the completion and billed as it is.
-# https://platform.openai.com/docs/api-reference/chat/object
-_USUAL_IN = frozenset(("cached_tokens", "audio_tokens"))
-_USUAL_OUT = frozenset(
-    ("reasoning_tokens", "audio_tokens", "accepted_prediction_tokens", "rejected_prediction_tokens")
-)
 _NO_DETAILS: Mapping[str, Any] = {}
+
+_Count = Annotated[int, Meta(ge=0, le=LARGEST)]
+
+
+class _UsualIn(Struct, forbid_unknown_fields=True, gc=False):
+    cached_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+
+
+class _UsualOut(Struct, forbid_unknown_fields=True, gc=False):
+    # Predicted tokens are part of the completion and billed as it is.
+    reasoning_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    accepted_prediction_tokens: _Count | None = None
+    rejected_prediction_tokens: _Count | None = None
+
+
+class _Usual(Struct, forbid_unknown_fields=True, gc=False):
+    """What OpenAI says of every chat completion: https://platform.openai.com/docs/api-reference/chat/object .
+
+    Usage objects of these words and no others, as most are, are checked and taken apart in one step.
+    """
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count
+    prompt_tokens_details: _UsualIn | None = None
+    completion_tokens_details: _UsualOut | None = None
+
+
+_USUAL_NAMES = frozenset(_Usual.__struct_fields__)
 
 UNDISCOUNTED: Mapping[str, str] = {"cache_reads": "undiscounted"}
 """The trait of a usage whose cache reads are billed as ordinary input."""
@@ -106,16 +132,14 @@ def token_usage(
         units: Quantities other than tokens that go with it.
         traits: What else decides the price.
     """
+    if not (units or traits) and usage.keys() <= _USUAL_NAMES:
+        try:
+            return _of_usual(convert(usage, _Usual))
+        except ValidationError:
+            pass  # the same words, but not all of them or not all counts
     plain = usage.keys() <= PLAIN_NAMES
-    # Most usage objects are of OpenAI's own words, and most of their details empty.
-    into, out = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    if into is None is out and usage.keys() <= _NO_SPLIT:
-        into = out = _NO_DETAILS
-    else:
-        if not into or type(into) is not dict:
-            into = details_of(usage, _INPUT_DETAILS)
-        if not out or type(out) is not dict:
-            out = details_of(usage, _OUTPUT_DETAILS)
+    into = details_of(usage, _INPUT_DETAILS)
+    out = details_of(usage, _OUTPUT_DETAILS)
     cached = into.get("cached_tokens")
     if cached is None and not plain:
         cached = first_of(usage, _CACHED)
@@ -129,20 +153,28 @@ def token_usage(
     if reasoning and total == tokens_in + tokens_out + reasoning:
         tokens_out += reasoning
     units, traits = units or {}, traits or {}
-    if plain and into.keys() <= _USUAL_IN and out.keys() <= _USUAL_OUT:
-        return Usage(
-            input_tokens=tokens_in,
-            output_tokens=tokens_out,
-            cache_read_tokens=count(cached) if cached else 0,
-            reasoning_tokens=reasoning,
-            input_audio_tokens=count(audio) if (audio := into.get("audio_tokens")) else 0,
-            output_audio_tokens=count(audio) if (audio := out.get("audio_tokens")) else 0,
-            total_tokens=total,
-            units=units,
-            traits=traits,
-        )
     sums = tokens_in, tokens_out, total
     return _detailed(usage, into, out, sums, reasoning=reasoning, cached=cached, units=units, traits=traits)
+
+
+def _of_usual(told: _Usual) -> Usage:
+    tokens_in, tokens_out, total = told.prompt_tokens, told.completion_tokens, told.total_tokens
+    into, out = told.prompt_tokens_details, told.completion_tokens_details
+    if into is None is out:
+        return Usage(input_tokens=tokens_in, output_tokens=tokens_out, total_tokens=total)
+    into, out = into or _UsualIn(), out or _UsualOut()
+    reasoning = out.reasoning_tokens or 0
+    if reasoning and total == tokens_in + tokens_out + reasoning:
+        tokens_out += reasoning  # xAI, see below
+    return Usage(
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cache_read_tokens=into.cached_tokens or 0,
+        reasoning_tokens=reasoning,
+        input_audio_tokens=into.audio_tokens or 0,
+        output_audio_tokens=out.audio_tokens or 0,
+        total_tokens=total,
+    )
 
 
 def _detailed(
