@@ -71,7 +71,7 @@ def chat_reader(counter: Counter) -> Reader:
 
 def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Reading:
     document = document_of(received)
-    if not isinstance(document, dict):
+    if type(document) is not dict:
         # https://ai.google.dev/gemini-api/docs/openai : errors come as an array of one.
         document = mapping(listing(document)[0]) if listing(document) else {}
     choices = document.get("choices")
