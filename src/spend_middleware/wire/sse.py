@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from spend_middleware.wire.values import json_of
@@ -67,13 +67,7 @@ def objects_holding(body: bytes, *spellings: bytes) -> Iterator[dict[str, Any]]:
             that is there counts, because one stream has one spelling.
     """
     end = len(body)
-    marker = b""
-    for marker in spellings:
-        at = body.rfind(marker)
-        if at >= 0:
-            break
-    else:
-        return
+    marker, at = _last_of(spellings, body)
     while at >= 0:
         start = max(body.rfind(b"\n", 0, at), body.rfind(b"\r", max(at - 4096, 0), at)) + 1
         stop = body.find(b"\n", at, end)
@@ -87,12 +81,19 @@ def objects_holding(body: bytes, *spellings: bytes) -> Iterator[dict[str, Any]]:
         at = body.rfind(marker, 0, end)
 
 
+def _last_of(spellings: Sequence[bytes], body: bytes) -> tuple[bytes, int]:
+    """Return a marker as a stream spells it, and where it stands last; most stand at the end, which is searched first."""
+    for start in (len(body) - _TAIL, 0) if len(body) > _TAIL else (0,):
+        for marker in spellings:
+            at = body.rfind(marker, start)
+            if at >= 0:
+                return marker, at
+    return b"", -1
+
+
 def error_in(body: bytes) -> Mapping[str, Any] | None:
     """Return the event that says that the stream failed; it ends a stream, so that only the end is searched."""
-    tail = body[-_TAIL:]
-    if b'"error"' not in tail:
-        return None
-    for event in objects_holding(tail, b'"error"'):
+    for event in objects_holding(body[-_TAIL:], b'"error"'):
         if event.get("error") or event.get("type") == "error":
             return event
     return None
