@@ -34,16 +34,8 @@ from pathlib import Path
 from typing import Any
 
 from reports import compare, processors
-from spend_middleware.call import (
-    Attribution,
-    Call,
-    Charge,
-    Cost,
-    PricingStatus,
-    Usage,
-    UsageSource,
-    new_call_id,
-)
+from spend_middleware.call import Attribution, Call, Charge, Cost, PricingStatus, Usage, UsageSource
+from spend_middleware.ids import new_call_id
 from spend_middleware.store.engine import Address, Database
 from spend_middleware.store.facts import encode_call, encode_started
 from spend_middleware.store.journal import Journal

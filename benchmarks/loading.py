@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from spend_middleware.call import new_call_id
+from spend_middleware.ids import new_call_id
 from spend_middleware.store.engine import Address
 from spend_middleware.store.ledger import Ledger, Tables, tables_for
 from spend_middleware.store.moves import moves_of

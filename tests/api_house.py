@@ -16,7 +16,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from spend_middleware import Spend
-from spend_middleware.call import new_call_id, to_pico
+from spend_middleware.call import to_pico
+from spend_middleware.ids import new_call_id
 from spend_middleware.store.entities import SpendKey, SpendTeam, SpendUser
 from spend_middleware.store.records import DEFAULTS
 

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ledger_rows import row
-from spend_middleware.call import new_call_id
+from spend_middleware.ids import new_call_id
 from spend_middleware.store.engine import Address, Database
 from spend_middleware.store.ledger import Ledger
 from spend_middleware.store.records import values_of

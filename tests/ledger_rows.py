@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spend_middleware.call import NOBODY, new_call_id
+from spend_middleware.call import NOBODY
+from spend_middleware.ids import new_call_id
 from spend_middleware.store.facts import Started
 
 NOON = 1_795_435_200_000_000

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
 
 FLOORS = {
-    **dict.fromkeys(("errors", "call", "settings", "guard", "forks"), 1),
+    **dict.fromkeys(("errors", "call", "settings", "guard", "forks", "ids"), 1),
     **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 2),
     **dict.fromkeys(
         (

@@ -11,7 +11,8 @@ from decimal import Decimal
 
 import pytest
 
-from spend_middleware.call import Attribution, Call, Cost, PricingStatus, new_call_id
+from spend_middleware.call import Attribution, Call, Cost, PricingStatus
+from spend_middleware.ids import new_call_id
 from spend_middleware.store.directory import Directory
 from spend_middleware.store.directory_keys import generate
 from spend_middleware.store.entities import SpendKey

@@ -12,7 +12,8 @@ from typing import Any
 
 from msgspec import structs
 
-from spend_middleware.call import NOBODY, Attribution, Tally, new_call_id
+from spend_middleware.call import NOBODY, Attribution, Tally
+from spend_middleware.ids import new_call_id
 
 MAX_NAME = 512
 """Characters kept of an end user, user, team or session id; the rest is cut."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import threading
-import time
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
@@ -342,48 +339,3 @@ class Tally:
         """The finished calls so far, in the order they finished."""
         with self._lock:
             return tuple(self._calls)
-
-
-class _Ids:
-    """What the ids of one process have in common, and a counter: random bits are drawn once, and no two are alike.
-
-    To share an id, two processes would have to draw the same 42 bits and, in the same millisecond, stand at the same
-    of 4,294,967,296 counts. It counts in odd steps of any size, so that an id does not tell how many came before it.
-    """
-
-    def __init__(self) -> None:
-        self.begin()
-
-    def begin(self) -> None:
-        """Draw anew: at first, and in a forked child, whose ids must not be its parent's."""
-        drawn = int.from_bytes(os.urandom(16))
-        self.tail = _as_uuid(drawn >> 80 << 32 & _RANDOM | _VERSION)[13:28]
-        self.count = itertools.count(drawn & 0xFFFFFFFF, drawn >> 32 & 0xFFFFFFFF | 1)
-
-
-# The bits of the random part that say what kind of UUID it is: version 7, variant 10.
-_VERSION = 0x7 << 76 | 0x8 << 60
-_RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 0xC << 60)
-
-
-def _as_uuid(bits: int) -> str:
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-_ids = _Ids()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ids.begin)
-
-
-def new_call_id(at: float | None = None, entropy: bytes | None = None) -> str:
-    """Return a time-ordered id, a UUID version 7 (RFC 9562, section 5.7; the counter as in 6.2, method 1).
-
-    Args:
-        at: Seconds since the epoch, UTC; the current time when None.
-        entropy: Ten bytes that take the place of the random part, so that one object always gets one id.
-    """
-    millis = int((time.time() if at is None else at) * 1000) & 0xFFFFFFFFFFFF
-    if entropy is not None:
-        return _as_uuid(millis << 80 | int.from_bytes(entropy) & _RANDOM | _VERSION)
-    return f"{millis >> 16:08x}-{millis & 0xFFFF:04x}{_ids.tail}{next(_ids.count) & 0xFFFFFFFF:08x}"

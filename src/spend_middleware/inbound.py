@@ -16,7 +16,8 @@ from spend_middleware.attribution import (
     merge,
     presented_key,
 )
-from spend_middleware.call import NOBODY, Attribution, new_call_id
+from spend_middleware.call import NOBODY, Attribution
+from spend_middleware.ids import new_call_id
 from spend_middleware.settings import Settings
 from spend_middleware.wire.reading import Route
 from spend_middleware.wire.request import fields_of

@@ -21,9 +21,9 @@ from spend_middleware.call import (
     Status,
     Usage,
     UsageSource,
-    new_call_id,
 )
 from spend_middleware.guard import note_fault
+from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery

@@ -10,18 +10,9 @@ from decimal import Decimal, InvalidOperation
 
 from msgspec import structs
 
-from spend_middleware.call import (
-    NO_USAGE,
-    Attribution,
-    Call,
-    Charge,
-    Cost,
-    PricingStatus,
-    Usage,
-    UsageSource,
-    new_call_id,
-)
+from spend_middleware.call import NO_USAGE, Attribution, Call, Charge, Cost, PricingStatus, Usage, UsageSource
 from spend_middleware.errors import ConfigurationError
+from spend_middleware.ids import new_call_id
 from spend_middleware.metering import price
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery

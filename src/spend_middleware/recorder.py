@@ -21,8 +21,9 @@ from spend_middleware.attribution import (
     of_credential,
     presented_key,
 )
-from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource, new_call_id
+from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource
 from spend_middleware.headers import cost_headers, key_header
+from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, measure, price_again
 from spend_middleware.pricing.book import PriceBook

@@ -10,35 +10,28 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from spend_middleware.call import Charge, Cost, PricingStatus, Usage
 from spend_middleware.pricing import adjust, maps
-from spend_middleware.pricing.calculate import Sheet, charges_of, compile_sheet
+from spend_middleware.pricing.calculate import charges_of, compile_sheet
 from spend_middleware.pricing.field_names import refuse_misspelled
 from spend_middleware.pricing.layers import Layers
 from spend_middleware.pricing.others import Others
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates, check_fields, is_price_field
-from spend_middleware.pricing.table import FOREVER, PriceTable
+from spend_middleware.pricing.sheets import Sheets
+from spend_middleware.pricing.table import PriceTable
 from spend_middleware.pricing.tokens import token_charges
 
 _logger = logging.getLogger("spend_middleware.pricing")
 
 _new: Any = tuple.__new__
-_MOST_CACHED = 8192
 _CUSTOM, _PRICED, _FREE_OF_CHARGE, _REPORTED = (
     PricingStatus.CUSTOM,
     PricingStatus.PRICED,
     PricingStatus.FREE,
     PricingStatus.PROVIDER_REPORTED,
 )
-_FREE = {
-    "litellm_provider": "openrouter",
-    "mode": "chat",
-    "input_cost_per_token": 0,
-    "output_cost_per_token": 0,
-}
 
 
 class PriceBook:
@@ -63,7 +56,7 @@ class PriceBook:
         self._lock = threading.Lock()
         self._layers = Layers(table, table.version)
         self._adjustments = adjust.Adjustments(discounts or {}, margins or {})
-        self._base_models = {name.lower(): model for name, model in (base_models or {}).items()}
+        self._sheets = Sheets(base_models or {})
 
     @classmethod
     def bundled(cls) -> PriceBook:
@@ -139,14 +132,14 @@ class PriceBook:
         layers = self._layers
         if query.custom_pricing is not None and any(map(is_price_field, query.custom_pricing)):
             return self._custom(query, layers)
-        found = self.sheet(layers, query)
+        found = self._sheets.of(layers, query)
         usage = query.usage
         if found is None:
             lines, reason = [], _unknown(query)
         elif found.tokens_only and found.card is not None and not (usage.units or usage.passes):
             lines, reason = token_charges(usage, found.card.at(usage.input_tokens, query.at)), None
         else:
-            lines, reason = charges_of(found, query, Others(self.sheet, layers, query))
+            lines, reason = charges_of(found, query, Others(self._sheets.of, layers, query))
         listed = None if reason else adjust.total(lines)
         key = found.rates.key if found else None
         own = found is not None and found.own
@@ -218,88 +211,6 @@ class PriceBook:
             if found is not None:
                 yield key, found[0].provider, found[0].mode
 
-    # -- finding the row
-
-    def sheet(self, layers: Layers, query: PriceQuery) -> Sheet | None:
-        """Return the row that prices a query, ready for pricing; None when no name of it is known."""
-        traits = query.usage.traits
-        asked = (
-            query.provider, query.models, query.operation, query.service_tier, query.batch, query.region,
-            query.api_base, query.base_model,
-            (traits.get("inference_geo"), traits.get("speed"), traits.get("cache_reads")) if traits else None,
-        )  # fmt: skip
-        try:
-            known = layers.sheets[asked]
-            if known is None:
-                return None
-            since, until, sheet = known
-            if since <= query.at < until:
-                return sheet
-        except KeyError:
-            pass
-        if len(layers.sheets) >= _MOST_CACHED:
-            layers.sheets.clear()
-        found = self._find(layers, query)
-        if found is None:
-            layers.sheets[asked] = None
-            return None
-        rates, since, until = found
-        sheet = compile_sheet(rates, query)
-        sheet.own = rates.key in layers.own
-        layers.sheets[asked] = (since, until, sheet)
-        return sheet
-
-    def _find(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
-        retired: tuple[str, str] | None = None
-        for provider, model in self._wanted(query):
-            key = layers.key(provider, model, query.region)
-            if key is None:
-                continue
-            if retired is None and layers.is_retired(key, query.at):
-                # A dropped snapshot is priced as the alias that was asked for, where that is listed still.
-                retired = key, model
-                continue
-            if retired is not None and not retired[1].startswith(f"{model}-"):
-                continue
-            return layers.row(key, query.at)
-        if retired is not None:
-            return layers.row(retired[0], query.at)
-        if query.operation.startswith(("image", "aimage")):
-            return self._keyed(layers, query)
-        # OpenRouter's own suffix for the variants that cost nothing (https://openrouter.ai/docs/model-variants, "Free").
-        free = next((m for m in query.models if m.endswith(":free")), None)
-        if free and query.provider == "openrouter":
-            return Rates(f"openrouter/{free}", _FREE), -FOREVER, FOREVER
-        return None
-
-    def _keyed(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
-        """Return an empty row for a picture model that has rows by size only, such as "1024-x-1024/dall-e-2"."""
-        others = Others(self.sheet, layers, query)
-        for provider, model in self._wanted(query):
-            name = model.removeprefix(f"{provider}/")
-            if any("-x-" in key for key in others.ending(name)):
-                return Rates(f"{provider}/{name}", {"litellm_provider": provider}), query.at, query.at + 1
-        return None
-
-    def _wanted(self, query: PriceQuery) -> Iterator[tuple[str, str]]:
-        """Give (provider, model) in the order in which they may price the call."""
-        provider = query.provider or ""
-        bases = [query.base_model] if query.base_model else []
-        if self._base_models:
-            host = urlsplit(query.api_base).hostname if query.api_base else None
-            for model in query.models:
-                for name in (f"{host}/{model}", model):
-                    base = self._base_models.get(name.lower())
-                    if base:
-                        bases.append(base)
-        for base in bases:
-            yield provider, base
-            if "/" in base:
-                yield "", base
-        for model in query.models:
-            if model:
-                yield provider, model
-
     # -- finishing
 
     def _custom(self, query: PriceQuery, layers: Layers) -> Cost:
@@ -307,13 +218,13 @@ class PriceBook:
         refuse_misspelled(model, query.custom_pricing or {})
         rates = Rates(model, check_fields(model, query.custom_pricing or {}))
         sheet = compile_sheet(rates, query)
-        lines, reason = charges_of(sheet, query, Others(self.sheet, layers, query))
+        lines, reason = charges_of(sheet, query, Others(self._sheets.of, layers, query))
         if reason is not None:
             return _unpriced(reason, layers.version)
         listed = None
-        found = self.sheet(layers, query)
+        found = self._sheets.of(layers, query)
         if found is not None:
-            list_lines, unpriced = charges_of(found, query, Others(self.sheet, layers, query))
+            list_lines, unpriced = charges_of(found, query, Others(self._sheets.of, layers, query))
             listed = None if unpriced else adjust.total(list_lines)
         return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, listed)
 

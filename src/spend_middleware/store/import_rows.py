@@ -10,7 +10,8 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from spend_middleware.call import PricingStatus, Status, UsageSource, new_call_id, to_pico
+from spend_middleware.call import PricingStatus, Status, UsageSource, to_pico
+from spend_middleware.ids import new_call_id
 from spend_middleware.store.records import Values, cleaned, values_of
 from spend_middleware.store.zones import moment_of
 

@@ -6,7 +6,7 @@ import multiprocessing
 import uuid
 from concurrent.futures import ProcessPoolExecutor
 
-from spend_middleware.call import new_call_id
+from spend_middleware.ids import new_call_id
 
 
 def some(count: int) -> list[str]:

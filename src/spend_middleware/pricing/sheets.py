@@ -1,0 +1,112 @@
+"""Which row of the layers prices a call, ready for pricing and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from spend_middleware.pricing.calculate import Sheet, compile_sheet
+from spend_middleware.pricing.layers import Layers
+from spend_middleware.pricing.others import Others
+from spend_middleware.pricing.query import PriceQuery
+from spend_middleware.pricing.rates import Rates
+from spend_middleware.pricing.table import FOREVER
+
+_MOST_CACHED = 8192
+_FREE = {
+    "litellm_provider": "openrouter",
+    "mode": "chat",
+    "input_cost_per_token": 0,
+    "output_cost_per_token": 0,
+}
+
+
+class Sheets:
+    """Finds the rows that price calls.
+
+    Args:
+        base_models: "host/deployment", "deployment" or alias -> the model whose price counts.
+    """
+
+    def __init__(self, base_models: Mapping[str, str]) -> None:
+        self._base_models = {name.lower(): model for name, model in base_models.items()}
+
+    def of(self, layers: Layers, query: PriceQuery) -> Sheet | None:
+        """Return the row that prices a query; None when no name of it is known."""
+        traits = query.usage.traits
+        asked = (
+            query.provider, query.models, query.operation, query.service_tier, query.batch, query.region,
+            query.api_base, query.base_model,
+            (traits.get("inference_geo"), traits.get("speed"), traits.get("cache_reads")) if traits else None,
+        )  # fmt: skip
+        try:
+            known = layers.sheets[asked]
+            if known is None:
+                return None
+            since, until, sheet = known
+            if since <= query.at < until:
+                return sheet
+        except KeyError:
+            pass
+        if len(layers.sheets) >= _MOST_CACHED:
+            layers.sheets.clear()
+        found = self._find(layers, query)
+        if found is None:
+            layers.sheets[asked] = None
+            return None
+        rates, since, until = found
+        sheet = compile_sheet(rates, query)
+        sheet.own = rates.key in layers.own
+        layers.sheets[asked] = (since, until, sheet)
+        return sheet
+
+    def _find(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
+        retired: tuple[str, str] | None = None
+        for provider, model in self._wanted(query):
+            key = layers.key(provider, model, query.region)
+            if key is None:
+                continue
+            if retired is None and layers.is_retired(key, query.at):
+                # A dropped snapshot is priced as the alias that was asked for, where that is listed still.
+                retired = key, model
+                continue
+            if retired is not None and not retired[1].startswith(f"{model}-"):
+                continue
+            return layers.row(key, query.at)
+        if retired is not None:
+            return layers.row(retired[0], query.at)
+        if query.operation.startswith(("image", "aimage")):
+            return self._keyed(layers, query)
+        # OpenRouter's own suffix for the variants that cost nothing (https://openrouter.ai/docs/model-variants, "Free").
+        free = next((m for m in query.models if m.endswith(":free")), None)
+        if free and query.provider == "openrouter":
+            return Rates(f"openrouter/{free}", _FREE), -FOREVER, FOREVER
+        return None
+
+    def _keyed(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
+        """Return an empty row for a picture model that has rows by size only, such as "1024-x-1024/dall-e-2"."""
+        others = Others(self.of, layers, query)
+        for provider, model in self._wanted(query):
+            name = model.removeprefix(f"{provider}/")
+            if any("-x-" in key for key in others.ending(name)):
+                return Rates(f"{provider}/{name}", {"litellm_provider": provider}), query.at, query.at + 1
+        return None
+
+    def _wanted(self, query: PriceQuery) -> Iterator[tuple[str, str]]:
+        """Give (provider, model) in the order in which they may price the call."""
+        provider = query.provider or ""
+        bases = [query.base_model] if query.base_model else []
+        if self._base_models:
+            host = urlsplit(query.api_base).hostname if query.api_base else None
+            for model in query.models:
+                for name in (f"{host}/{model}", model):
+                    base = self._base_models.get(name.lower())
+                    if base:
+                        bases.append(base)
+        for base in bases:
+            yield provider, base
+            if "/" in base:
+                yield "", base
+        for model in query.models:
+            if model:
+                yield provider, model
