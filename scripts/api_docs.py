@@ -66,7 +66,7 @@ the answer that an SDK gets (that call's). None of them is an answer of the rout
 | `x-litellm-call-id` | find the calls under it: `/spend/logs?request_id=...` |
 | `x-litellm-response-cost` | USD, a plain decimal; `0.0` for nothing. Absent where no price is known, and on a stream, whose head goes out before its cost is known |
 | `x-litellm-response-cost-input`, `-output`, `-cache-read`, `-cache-creation`, `-reasoning` | its parts |
-| `x-litellm-response-cost-original` | an SDK's answer only: by the price list, before your own prices, discounts and margins |
+| `x-litellm-response-cost-original` | an SDK's answer only: by the price list, where your own prices, discounts or margins made another cost of it |
 | `x-litellm-response-duration-ms` | the time that the calls took |
 | `x-litellm-key-spend` | what the virtual key that the request presented (or `spend.tag(api_key=...)` named) has spent by now, this call included; on a stream, what it had spent before |
 | `x-spend-unpriced-calls` | how many calls the cost leaves out, where there are any |

@@ -41,9 +41,9 @@ def cost_headers(call: Call) -> Headers:
     amount, listed = cost.amount, cost.list_amount
     if amount is None:
         return found
-    found[b"x-litellm-response-cost"] = text = plain(amount).encode()
-    if listed is not None:
-        found[b"x-litellm-response-cost-original"] = text if listed is amount else plain(listed).encode()
+    found[b"x-litellm-response-cost"] = plain(amount).encode()
+    if listed is not None and listed is not amount and listed != amount:
+        found[b"x-litellm-response-cost-original"] = plain(listed).encode()
     _add_parts(found, cost.charges)
     return found
 

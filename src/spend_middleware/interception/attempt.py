@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -26,10 +26,18 @@ _COMPLETE = Outcome.COMPLETE
 
 
 class Mark(list[Observer]):
-    """The observers that see a request already; it goes down to transports, and along redirects."""
+    """The observers that see a request already; it goes down to transports, and along redirects.
 
-    host = b""
-    """Where the request goes, with the port if it is not the scheme's own."""
+    Args:
+        seeing: The observers.
+        host: Where the request goes, with the port if it is not the scheme's own.
+    """
+
+    __slots__ = ("host",)
+
+    def __init__(self, seeing: Iterable[Observer], host: bytes) -> None:
+        super().__init__(seeing)
+        self.host = host
 
 
 _within: ContextVar[Mark | None] = ContextVar("spend_middleware_within", default=None)
@@ -223,8 +231,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     if not attempts:
         return None
     seeing = [attempt.observer for attempt in attempts]
-    mark = Mark(seeing if mark is None else [*mark, *seeing])
-    mark.host = netloc
+    mark = Mark(seeing if mark is None else [*mark, *seeing], netloc)
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}
     _within.set(mark)

@@ -195,7 +195,7 @@ class Store:
             self._not_taken(error)
 
     def _take(self, kind: bytes, call_id: str, body: bytes, row: Values | bytes) -> None:
-        if not self._ready or self._pid != os.getpid():
+        if not self._ready:
             self._begin()
         if self._lane.put(kind, call_id, body, row):
             self._writer.notice(len(self._journal.backlog))
@@ -212,7 +212,7 @@ class Store:
     def mark(self, started: Started) -> None:
         """Note that a call goes out, so that a row says so if this process dies before it ends; never raises."""
         try:
-            if not self._ready or self._pid != os.getpid():
+            if not self._ready:
                 self._begin()
             self._lane.put(MARK, started[0], encode_started(started), None)
         except Exception as error:
