@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 
+from msgspec import Struct
+
 from spend_middleware.guard import Guard, note_fault
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange, Observer, Outcome
 from spend_middleware.interception.heads import append, decode_headers
@@ -53,14 +55,11 @@ def mark_of_host(host: bytes) -> Mark | None:
     return mark if mark is not None and mark.host == host else None
 
 
-class Attempt:
+class Attempt(Struct, eq=False, gc=False):
     """One exchange and its observer."""
 
-    __slots__ = ("exchange", "observer")
-
-    def __init__(self, observer: Observer, exchange: Exchange) -> None:
-        self.observer = observer
-        self.exchange = exchange
+    observer: Observer
+    exchange: Exchange
 
     def finish(self, outcome: Outcome, error: BaseException | None = None) -> Added:
         """Close the exchange and have it recorded, once; return the headers for the caller's answer."""
@@ -76,18 +75,15 @@ class Attempt:
         self.finish(Outcome.BROKEN if isinstance(error, Exception) else Outcome.ABORTED, error)
 
 
-class ReadAhead:
+class ReadAhead(Struct, eq=False):
     """What was read of a body before its caller asked: chunks, what broke it, or the rest beyond the limit."""
 
-    __slots__ = ("chunks", "error", "rest")
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self.error: Exception | None = None
-        self.rest: Any = None
+    chunks: list[bytes] = []
+    error: Exception | None = None
+    rest: Any = None
 
 
-class Wire:
+class Wire(Struct, eq=False, gc=False):
     """What is metered of one request: its attempts, the request to send, and what becomes of the answer.
 
     Args:
@@ -97,13 +93,10 @@ class Wire:
         outer: What was being sent around it, if anything.
     """
 
-    __slots__ = ("attempts", "library", "outer", "request")
-
-    def __init__(self, library: Library, request: Any, attempts: list[Attempt], outer: Mark | None) -> None:
-        self.library = library
-        self.request = request
-        self.attempts = attempts
-        self.outer = outer
+    library: Library
+    request: Any
+    attempts: list[Attempt]
+    outer: Mark | None
 
     @property
     def limit(self) -> int:
@@ -223,7 +216,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
             if route is not None:
                 exchange = exchange_of(route, request, f"{url.scheme}://{host}", path)
                 observer.opened(exchange)
-                if exchange.changes_request:
+                if exchange.new_body is not None or exchange.drop_headers or exchange.filter is not None:
                     request = rewritten(request, exchange, library)
                 attempts.append(Attempt(observer, exchange))
         except Exception as fault:

@@ -8,6 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
+from msgspec import Struct, field
+
 from spend_middleware.interception.body import Kept, decoded
 
 MAX_BODY_BYTES = 16 << 20
@@ -45,7 +47,7 @@ class Answer:
         self.body = body
 
 
-class Exchange:
+class Exchange(Struct, eq=False):
     """One wire attempt, from the moment it goes out until its answer is closed.
 
     Args:
@@ -56,54 +58,43 @@ class Exchange:
         path: Its path.
         request_headers: The request's headers, by name in lower case.
         request_body: The body when it is JSON and was in memory already; None for uploads and streams.
+        request_form: The short text fields of a multipart upload, such as "model"; its files are never looked at.
+        started: Seconds since the epoch, UTC; so are `first_byte` and `ended`.
     """
 
-    # What most exchanges never change stands on the class: making one then sets a few fields instead of two dozen.
-    _text: str | None = None
-    _content: bytes | None = None
-    whole = True
-    """Whether `content`, once it was asked for, is all that came: nothing lost to the limit or a damaged encoding."""
+    route: object
+    method: str
+    address: object
+    origin: str
+    path: str
+    request_headers: Mapping[str, str]
+    request_body: bytes | None
     request_form: Mapping[str, str] | None = None
-    """The short text fields of a multipart upload, such as "model"; its files are never looked at."""
+    started: float = field(default_factory=time.time)
 
     # -- may be set by the observer in `opened`
-    call_id = ""
+    call_id: str = ""
     new_body: bytes | None = None
     drop_headers: Sequence[str] = ()
     answer: Answer | None = None
     filter: Callable[[bytes], bytes] | None = None
     """Applied to the chunks of a streamed answer before the caller gets them; b"" asks for what it holds back."""
-    max_body_bytes = MAX_BODY_BYTES
+    max_body_bytes: int = MAX_BODY_BYTES
     state: object = None
 
     # -- set while the answer comes in
     status: int | None = None
-    headers: Mapping[str, str] = MappingProxyType({})
-    streamed = False
+    headers: Mapping[str, str] = {}
+    streamed: bool = False
     first_byte: float | None = None
     ended: float | None = None
-    kept = _NOTHING
+    kept: Kept = _NOTHING
     outcome: Outcome | None = None
     error: str | None = None
-
-    def __init__(
-        self,
-        route: object,
-        method: str,
-        address: object,
-        origin: str,
-        path: str,
-        request_headers: Mapping[str, str],
-        request_body: bytes | None,
-    ) -> None:
-        self.route = route
-        self.method = method
-        self.address = address
-        self.origin = origin
-        self.path = path
-        self.request_headers = request_headers
-        self.request_body = request_body
-        self.started = time.time()
+    whole: bool = True
+    """Whether `content`, once it was asked for, is all that came: nothing lost to the limit or a damaged encoding."""
+    _text: str | None = None
+    _content: bytes | None = None
 
     @property
     def url(self) -> str:
@@ -111,11 +102,6 @@ class Exchange:
         if self._text is None:
             self._text = str(self.address)
         return self._text
-
-    @property
-    def changes_request(self) -> bool:
-        """Whether another request is to go out in place of the caller's."""
-        return self.new_body is not None or bool(self.drop_headers) or self.filter is not None
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers of the answer."""

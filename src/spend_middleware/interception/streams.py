@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.attempt import Attempt, ReadAhead, abandon
@@ -203,10 +203,39 @@ class SyncReplay(Replay):
         self._source.close()
 
 
+class Given:
+    """Chunks that are here already, as an async iterator.
+
+    No generator: asyncio keeps a weak reference to each of those, which costs more than the iteration.
+    """
+
+    __slots__ = ("_next",)
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._next = iter(chunks).__next__
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return self._next()
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def aclose(self) -> None:
+        """End the iteration, as a generator's would."""
+        self._next = iter(()).__next__
+
+
 class AsyncReplay(Replay):
     """A replay for async clients."""
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        read = self._read
+        return Given(read.chunks) if read.rest is None and read.error is None else self._broken()
+
+    async def _broken(self) -> AsyncIterator[bytes]:
         for chunk in self._read.chunks:
             yield chunk
         if self._read.rest is not None:

@@ -49,12 +49,8 @@ def vendor_of(model: str | None) -> str | None:
     return next((vendor or None for start, vendor in _VENDORS if name.startswith(start)), None)
 
 
+# A LiteLLM proxy names its version or its deployment in every answer.
 _LITELLM = frozenset(("x-litellm-version", "x-litellm-model-id", "x-litellm-call-id"))
-
-
-def is_litellm_proxy(headers: Mapping[str, str]) -> bool:
-    """Return whether a LiteLLM proxy answered: it names its version or its deployment in every answer."""
-    return not _LITELLM.isdisjoint(headers)
 
 
 def _stated_by_litellm(headers: Mapping[str, str]) -> Decimal | None:
@@ -102,7 +98,7 @@ def told_by_headers(route: Route, received: Received, reading: Reading) -> Readi
     if route.gateway and _from_cache(headers):
         reading.reported_cost = Decimal(0)
     model = reading.response_model or reading.request_model
-    if is_litellm_proxy(headers):
+    if not _LITELLM.isdisjoint(headers):
         reading.provider = "litellm_proxy"
         reading.price_provider = vendor_of(model)
         if reading.reported_cost is None:
