@@ -9,7 +9,7 @@ app.mount("/spend", spend.app)
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return metadata.version("spend-middleware")
+        return import_module("importlib.metadata").version("spend-middleware")
     if name not in _ROOM_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"spend_middleware.{_ROOM_OF[name]}"), name)
