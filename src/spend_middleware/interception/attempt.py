@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from spend_middleware.guard import Guard, note_fault
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange, Observer, Outcome
-from spend_middleware.interception.heads import append, decode_headers
+from spend_middleware.interception.heads import append, decode_headers, note_encoding
 from spend_middleware.interception.outgoing import exchange_of, rewritten
 from spend_middleware.interception.shapes import Library, Response
 
@@ -134,6 +134,7 @@ class Wire(Struct, eq=False, gc=False):
         _within.set(self.outer)
         try:
             headers = decode_headers(response.headers)
+            note_encoding(response.headers)
             for attempt in self.attempts:
                 attempt.exchange.begin(response.status_code, headers)
         except Exception as fault:

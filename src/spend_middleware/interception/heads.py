@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -98,7 +99,7 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
         known: list[tuple[bytes, bytes, bytes]] = headers._list
         return known
     inside = getattr(headers, "_list", None)
-    if type(inside) is list and inside and len(inside[0]) == 3 and hasattr(headers, "encoding"):
+    if type(inside) is list and inside and len(inside[0]) == 3 and hasattr(headers, "_encoding"):
         _with_list.add(type(headers))
         return inside
     return [(name, name.lower(), value) for name, value in headers.raw]
@@ -119,6 +120,17 @@ def decode_headers(headers: Headers) -> dict[str, str]:
     return found
 
 
+def note_encoding(headers: Any) -> None:
+    """Tell headers that they are ASCII, as nearly all are.
+
+    Whoever asks them for a header makes them find it out, by decoding each twice; ours, added later, do not change it.
+    """
+    if type(headers) not in _with_list or headers._encoding is not None:
+        return
+    if b"".join(chain.from_iterable(headers._list)).isascii():
+        headers.encoding = "ascii"
+
+
 def append(response: Response, added: Added) -> None:
     """Add headers to an answer; what is there already, such as a LiteLLM proxy's own, stays.
 
@@ -137,9 +149,6 @@ def append(response: Response, added: Added) -> None:
         present = set(map(_lower_name, entries))
         if not present.isdisjoint(added):
             added = {name: value for name, value in added.items() if name not in present}
-        # Whoever reads a header wants to know this first, and it is found out by looking at all of them: ours, which
-        # are ASCII, need no look.
-        _ = headers.encoding
         entries.extend(zip(added, added, added.values(), strict=True))
     except Exception as fault:
         note_fault("adding headers to an answer", fault)

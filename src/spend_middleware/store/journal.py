@@ -126,11 +126,33 @@ class Journal(OwnFiles):
                 if self.last_error is not None:
                     self._wrote()
         if row is not None and kind == ROW:
-            return self._queue(call_id, row, segment)
-        if kind == UNMARK:
+            marked = self._open.pop(call_id, None)
+            if self._provisional:
+                self._provisional.discard(call_id)
+            if segment is None or segment.spilled or len(self.backlog) >= MEMORY_ROWS:
+                return self._queue_otherwise(row, segment, marked)
+            segment.uncommitted += 1
+            self.number = number = self.number + 1
+            self.backlog.append(Entry(number, row, segment, marked, _now()))
+        elif kind == UNMARK:
             self._unpin(call_id, segment)
         elif segment is not None:
             self._pin(kind, call_id, segment)
+        return True
+
+    def _queue_otherwise(self, row: Values | bytes, segment: Segment | None, marked: Segment | None) -> bool:
+        """Queue a row that is not in the journal, or leave one to the journal alone: memory is full."""
+        if segment is None and not self._memory_has_room():
+            self.refused += 1
+            if marked is not None:
+                marked.pins -= 1
+            return False
+        self.number += 1
+        if segment is not None:
+            self._spill(segment, marked)
+            return True
+        self.unjournaled += self.folder is not None
+        self.backlog.append(Entry(self.number, row, None, marked, _now()))
         return True
 
     def _pin(self, kind: bytes, call_id: str, segment: Segment) -> None:
@@ -151,27 +173,6 @@ class Journal(OwnFiles):
         if segment is not None and segment is not marked:
             segment.pins += 1  # what takes the mark back must not go before the mark
             marked.held.append(segment)
-
-    def _queue(self, call_id: str, row: Values | bytes, segment: Segment | None) -> bool:
-        marked = self._open.pop(call_id, None)
-        if self._provisional:
-            self._provisional.discard(call_id)
-        if segment is None and not self._memory_has_room():
-            self.refused += 1
-            if marked is not None:
-                marked.pins -= 1
-            return False
-        self.number = number = self.number + 1
-        backlog = self.backlog
-        if segment is None:
-            self.unjournaled += self.folder is not None
-        elif segment.spilled or len(backlog) >= MEMORY_ROWS:
-            self._spill(segment, marked)
-            return True
-        else:
-            segment.uncommitted += 1
-        backlog.append(Entry(number, row, segment, marked, _now()))
-        return True
 
     def _spill(self, segment: Segment, marked: Segment | None) -> None:
         """Leave a row to the file alone: memory is full."""
