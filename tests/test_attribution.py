@@ -68,6 +68,15 @@ def test_an_end_user_is_a_text_or_a_number(given: object, kept: str | None) -> N
     assert clean_name(given) == kept
 
 
+def test_metadata_that_is_too_large_is_said_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spend_middleware.guard._said", set())
+    for _ in range(3):
+        assert clean_metadata({"a": 1, "big": "x" * MAX_METADATA}) == {"a": 1}
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 def test_metadata_keeps_what_is_json_and_drops_what_is_too_large() -> None:
     kept = clean_metadata({"a": 1, "big": "x" * MAX_METADATA, "n": {"deep": ["nul\x00"]}, "odd": object})
     assert kept["a"] == 1

@@ -130,6 +130,14 @@ async def test_headers_of_clients_count_only_where_they_are_trusted(
     assert found[0]["end_user"] == ("palantir" if trust else "")
 
 
+async def test_tags_in_several_lines_of_one_header_are_all_kept(tmp_path: Path, calls: Calls) -> None:
+    with Spend(f"sqlite:///{tmp_path}/t.db", master_key=KEY, trust_client_headers=True) as spend:
+        async with client_of(SERVICES["bare"](spend, calls)) as client:
+            await client.get("/async", headers=[("x-litellm-tags", "a, b"), ("x-litellm-tags", "c")])
+            found = await rows(spend, client)
+    assert found[0]["request_tags"] == ["a", "b", "c"]
+
+
 async def test_settings_turn_headers_into_tags_and_end_users(tmp_path: Path, calls: Calls) -> None:
     with Spend(
         f"sqlite:///{tmp_path}/t.db",

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import structs
 
 from spend_middleware.call import NOBODY, Attribution, Tally
+from spend_middleware.guard import say_once
 from spend_middleware.ids import new_call_id
 
 MAX_NAME = 512
@@ -131,15 +132,22 @@ def clean_tags(values: Iterable[object], max_tags: int = 64, max_length: int = 2
     """Return tags stripped, de-duplicated, in the order met, at most `max_tags` of at most `max_length` characters.
 
     Numbers become text, objects and lists their JSON text; None and blanks are dropped; what is beyond the bounds is
-    cut (a long tag) or dropped (further tags).
+    cut (a long tag) or dropped (further tags), and the log says so once.
     """
     seen: dict[str, None] = {}
+    lost = False
     for value in values:
         tag = _tag_text(value, max_length)
-        if tag:
+        if not tag:
+            lost = lost or not isinstance(value, str)
+        elif len(seen) >= max_tags and tag not in seen:
+            lost = True
+            break
+        else:
             seen[tag] = None
-            if len(seen) >= max_tags:
-                break
+            lost = lost or (len(tag) == max_length < len(value if isinstance(value, str) else str(value)))
+    if lost:
+        say_once(f"Tags were cut or left out: a call keeps {max_tags} texts of {max_length} characters.")
     return tuple(seen)
 
 
@@ -155,7 +163,7 @@ def _tag_text(value: object, limit: int) -> str:
 
 
 def clean_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return key/value pairs that are JSON, clean and no larger than `MAX_METADATA` bytes in all."""
+    """Return key/value pairs that are JSON, clean and no larger than `MAX_METADATA` in all; the log says once that more came."""
     kept: dict[str, Any] = {}
     room = MAX_METADATA
     for key, value in values.items():
@@ -164,7 +172,9 @@ def clean_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
             text = json.dumps(value, separators=(",", ":"), default=str)
         except (TypeError, ValueError, RecursionError):
             continue
-        if name and len(text) + len(name) <= room:
+        if len(text) + len(name) > room:
+            say_once(f"Metadata was left out: a call keeps {MAX_METADATA} characters of it.")
+        elif name:
             room -= len(text) + len(name)
             kept[name] = _clean_json(json.loads(text))
     return kept

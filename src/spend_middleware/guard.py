@@ -8,6 +8,8 @@ from types import TracebackType
 
 logger = logging.getLogger("spend_middleware")
 
+_said: set[str] = set()
+
 faults: Counter[str] = Counter()
 """How often each kind of our own work failed, by the guard's name."""
 
@@ -36,6 +38,13 @@ class Guard:
             return False
         note_fault(self.work, error)
         return True
+
+
+def say_once(message: str) -> None:
+    """Log a warning that a process needs to read only once; the message holds nothing of a caller's."""
+    if message not in _said:
+        _said.add(message)
+        logger.warning("%s This is said once.", message)
 
 
 def note_fault(work: str, error: BaseException) -> None:

@@ -126,6 +126,10 @@ def attribution_of(
         trace_id=_trace_id(texts.get("traceparent", "")),
     )
     if trusted:
+        # A list may come in several lines of one name (RFC 9110, section 5.3).
+        lines = [value.decode("latin-1") for name, value in headers if name == b"x-litellm-tags"]
+        if len(lines) > 1:
+            texts["x-litellm-tags"] = ",".join(lines)
         fields = fields_of(None, texts, _PROXY)
         said = Attribution(
             tags=clean_tags(fields.tags, settings.max_tags, settings.max_tag_length),
