@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from spend_middleware.call import Usage, to_pico
+from spend_middleware import wire
+from spend_middleware.call import USAGE_COUNTS, Usage, to_pico
 from spend_middleware.pricing.adjust import exact
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
@@ -172,7 +173,9 @@ def problems(reading: Reading) -> Iterator[str]:
 
 
 def _nonsense(usage: Usage) -> Iterator[str]:
-    counts = {name: count for name, count in usage.as_dict().items() if isinstance(count, int | float)}
+    counts = {
+        name: count for name, count in zip(USAGE_COUNTS, usage.counts(), strict=True) if count is not None
+    }
     yield from (f"{name} {count}" for name, count in counts.items() if type(count) is not int or count < 0)
     yield from (f"unit {name} {count}" for name, count in usage.units.items() if not 0 <= count <= 10**21)
     for _, inner in usage.passes:
@@ -219,7 +222,9 @@ def one_body(wire_format: str, number: int, seed: int, keys: list[str]) -> str |
         body=body_of(rng, value_of(rng, keys, 5)),
     )
     try:
-        reading = READERS[wire_format](route, sent, received)
+        READERS[wire_format](route, sent, received)
+        reading = wire.read(route, sent, received)
+        wire.is_no_answer(route, received)
         return next(problems(reading), None) or next(mispriced(rng, reading), None)
     except Exception as error:
         return f"{type(error).__name__}: {error}"

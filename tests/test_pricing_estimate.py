@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from spend_middleware.call import Usage
 from spend_middleware.pricing.estimate import (
+    Missing,
     TokenCounter,
     count_characters,
     count_messages,
@@ -409,6 +410,17 @@ def test_claude_and_gemini_count_pictures_in_ways_of_their_own(
 
 
 # -- estimates
+
+
+def test_only_what_is_missing_is_counted() -> None:
+    reported = Usage(output_tokens=9, cache_read_tokens=0, total_tokens=21)
+    asked = {"messages": [{"role": "user", "content": "one two three"}]}
+    missing = Missing(input=True, output=False, reason="why")
+    found = estimate_usage("completion", "gpt-4o", asked, None, reported=reported, missing=missing)
+    assert found == (Usage(input_tokens=10, output_tokens=9), "input estimated by vocabulary: why")
+    assert estimate_usage("completion", "gpt-4o", None, None, reported=reported, missing=missing) is None
+    silent = Missing(input=False, output=True, reason="why")
+    assert estimate_usage("completion", "gpt-4o", asked, None, reported=reported, missing=silent) is None
 
 
 def test_what_was_reported_before_a_stream_broke_off_is_kept() -> None:

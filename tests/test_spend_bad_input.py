@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -50,40 +51,86 @@ def send(spend: Spend, library: Any, answer: Any, *, url: str = URL, asked: Any 
         return client.post(url, **body, **more)
 
 
-BODIES = {
+SAID = {**CHAT, "choices": [{"message": {"content": "Spend is what was used."}}]}
+NO_ANSWERS = {
     "malformed JSON": b'{"id": "c-1", "usage": {"prompt_tok',
     "not JSON at all": b"<html>bad gateway</html>",
     "binary": bytes(range(256)) * 40,
     "empty": b"",
     "a JSON scalar": b"42",
     "a list": b"[1, 2]",
-    "usage of the wrong type": json.dumps({**CHAT, "usage": "many"}).encode(),
-    "counts of wrong types": json.dumps(
-        {**CHAT, "usage": {"prompt_tokens": "9", "completion_tokens": [1]}}
-    ).encode(),
-    "negative counts": json.dumps({**CHAT, "usage": {"prompt_tokens": -9, "completion_tokens": -1}}).encode(),
-    "huge counts": json.dumps({**CHAT, "usage": {"prompt_tokens": 10**30, "completion_tokens": 1}}).encode(),
+    "no answer": b'{"detail": "try again later"}',
     "deep nesting": b"[" * 100_000,
 }
 
 
-TELLS_COUNTS = ("counts of wrong types", "negative counts", "huge counts")
-
-
-@pytest.mark.parametrize("name", BODIES)
-def test_a_strange_body_reaches_the_caller_as_it_is_and_leaves_a_row(
+@pytest.mark.parametrize("name", NO_ANSWERS)
+def test_a_200_without_an_answer_reaches_the_caller_as_it_is_and_is_a_failure_without_a_price(
     spend: Spend, library: Any, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        answer = send(spend, library, {"content": BODIES[name]})
-        assert answer.status_code == 200
-        assert answer.content == BODIES[name]
+        answer = send(spend, library, {"content": NO_ANSWERS[name]})
+        assert (answer.status_code, answer.content) == (200, NO_ANSWERS[name])
+        assert "x-litellm-response-cost" not in answer.headers
     found = rows(spend)
     assert [row["model_group"] for row in found] == ["gpt-4o-mini"] * 3
-    assert all(0 <= row[count] < 2**53 for row in found for count in ("prompt_tokens", "completion_tokens"))
-    if name not in TELLS_COUNTS:
-        assert {row["usage_source"] for row in found} <= {"estimated", "none"}, "nothing was reported"
-    assert lines(caplog) <= 1
+    assert {(row["status"], row["error_type"]) for row in found} == {("failure", "unreadable_answer")}
+    assert {(row["spend"], row["usage_source"]) for row in found} == {(None, "none")}
+    assert "could not be read" in found[0]["unpriced_reason"]
+    assert lines(caplog) == 1
+
+
+ODD_COUNTS = {"a list": [1], "a fraction": 1.5, "true": True, "negative": -3, "huge": 10**30, "a word": "x"}
+
+
+@pytest.mark.parametrize("count", ODD_COUNTS.values(), ids=list(ODD_COUNTS))
+def test_a_count_that_is_none_is_estimated_and_never_a_reported_zero(
+    spend: Spend, library: Any, count: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    send(spend, library, {"json": {**SAID, "usage": {"prompt_tokens": 9, "completion_tokens": count}}})
+    send(spend, library, {"json": {**SAID, "usage": {"prompt_tokens": count, "completion_tokens": 12}}})
+    output, into = rows(spend)
+    # "Spend is what was used." and the question, in o200k_base.
+    assert (output["prompt_tokens"], output["completion_tokens"], output["usage_source"]) == (
+        9,
+        6,
+        "estimated",
+    )
+    assert (into["prompt_tokens"], into["completion_tokens"], into["usage_source"]) == (8, 12, "estimated")
+    assert (output["spend"], into["spend"]) == (9 * 150_000 + 6 * 600_000, 8 * 150_000 + 12 * 600_000)
+    assert "is no number: output_tokens" in output["usage_note"]
+    assert lines(caplog) == 0
+
+
+def test_without_estimates_a_count_that_is_none_leaves_the_call_without_a_price(
+    tmp_path: Path, library: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Spend(f"sqlite:///{tmp_path}/spend.db", estimate_missing_usage=False) as spend:
+        for _ in range(2):
+            answer = {**SAID, "usage": {"prompt_tokens": 9, "completion_tokens": [1]}}
+            got = send(spend, library, {"json": answer})
+            assert "x-litellm-response-cost" not in got.headers
+        for row in rows(spend):
+            assert (row["spend"], row["usage_source"], row["pricing_status"]) == (None, "none", "unpriced")
+            assert (row["prompt_tokens"], row["completion_tokens"]) == (9, 0)
+            assert row["unpriced_reason"] == "what the provider states is no number: output_tokens"
+            assert (row["status"], json.loads(row["raw_usage"])) == ("success", answer["usage"])
+        assert lines(caplog) == 1
+        assert spend.reprice(dry_run=True).changed == 0, "what is not known has no price later either"
+
+
+STRANGE_USAGES = {
+    "many": "many",
+    "a list": [9, 12],
+    "nulls": {"prompt_tokens": None, "completion_tokens": None},
+}
+
+
+@pytest.mark.parametrize("usage", STRANGE_USAGES.values(), ids=list(STRANGE_USAGES))
+def test_a_usage_that_is_none_is_estimated(spend: Spend, library: Any, usage: Any) -> None:
+    send(spend, library, {"json": {**SAID, "usage": usage}})
+    (row,) = rows(spend)
+    assert (row["prompt_tokens"], row["completion_tokens"], row["usage_source"]) == (8, 6, "estimated")
 
 
 REQUESTS = {
@@ -147,7 +194,36 @@ def test_truncated_gzip_is_to_the_caller_what_it_is_without_us_and_a_row(
         assert outcome(ours) == outcome(bare)
     (row,) = rows(spend)
     assert (row["model_group"], row["status_code"]) == ("gpt-4o-mini", 200)
-    assert lines(caplog) <= 1
+    assert (row["status"], row["error_type"], row["spend"]) == ("failure", "unreadable_answer", None)
+    assert lines(caplog) == 1
+
+
+def test_gzip_that_lacks_nothing_but_its_end_is_an_answer(spend: Spend, library: Any) -> None:
+    def respond(request: Any) -> Any:
+        stream = library.ByteStream(gzip.compress(json.dumps(CHAT).encode())[:-8])
+        return library.Response(200, headers={"content-encoding": "gzip"}, stream=stream)
+
+    assert send(spend, library, respond).json() == CHAT
+    (row,) = rows(spend)
+    assert (row["status"], row["spend"], row["usage_source"]) == ("success", 8_550_000, "reported")
+
+
+def test_truncated_gzip_whose_usage_came_through_is_a_failure_with_its_price(
+    spend: Spend, library: Any
+) -> None:
+    padding = bytes(range(256)) * 400
+    body = json.dumps({"usage": USAGE, **CHAT, "choices": [{"message": {"content": padding.hex()}}]})
+    packed = gzip.compress(body.encode())
+
+    def respond(request: Any) -> Any:
+        stream = library.ByteStream(packed[: len(packed) // 2])
+        return library.Response(200, headers={"content-encoding": "gzip"}, stream=stream)
+
+    with library.Client(transport=spend.transport(library.MockTransport(respond))) as client:
+        outcome(client)
+    (row,) = rows(spend)
+    assert (row["status"], row["error_type"]) == ("failure", "unreadable_answer")
+    assert (row["prompt_tokens"], row["completion_tokens"], row["spend"]) == (9, 12, 8_550_000)
 
 
 def outcome(client: Any) -> bytes | type[Exception]:
@@ -165,6 +241,65 @@ def test_an_error_inside_a_200_is_a_failure(spend: Spend, library: Any) -> None:
     (row,) = rows(spend)
     assert (row["status"], row["spend"]) == ("failure", 0)
     assert "private" not in json.dumps(row)
+
+
+@pytest.mark.parametrize("at", ["instrument", "transport"])
+def test_a_hop_of_a_redirect_costs_nothing(spend: Spend, library: Any, at: str) -> None:
+    def respond(request: Any) -> Any:
+        if request.url.path == "/v1/chat/completions":
+            return library.Response(307, headers={"location": "/elsewhere/v1/chat/completions"})
+        return library.Response(200, json=CHAT)
+
+    upstream = library.MockTransport(respond)
+    if at == "instrument":
+        spend.instrument()
+    try:
+        with library.Client(
+            transport=upstream if at == "instrument" else spend.transport(upstream)
+        ) as client:
+            assert client.post(URL, json=ASKED, follow_redirects=True).status_code == 200
+            assert client.post(URL, json=ASKED).status_code == 307
+    finally:
+        spend.uninstrument()
+    found = {
+        (row["status_code"], row["spend"], row["prompt_tokens"], row["usage_source"]) for row in rows(spend)
+    }
+    assert found == {(200, 8_550_000, 9, "reported"), (307, 0, 0, "none")}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_given_up_before_its_answer_has_no_price(
+    spend: Spend, library: Any, stream: bool
+) -> None:
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def respond(request: Any) -> Any:
+        reached.set()
+        await never.wait()
+
+    async with library.AsyncClient(transport=spend.transport(library.MockTransport(respond))) as client:
+        task = asyncio.create_task(client.post(URL, json={**ASKED, "stream": stream}))
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    (row,) = await asyncio.to_thread(rows, spend)
+    assert (row["status"], row["error_type"], row["spend"]) == ("aborted", "CancelledError", None)
+    assert row["unpriced_reason"] == "no answer came; the provider may have billed the call"
+
+
+def test_a_whole_answer_that_breaks_off_has_no_price(spend: Spend, library: Any) -> None:
+    class Stream(library.SyncByteStream):  # type: ignore[misc]
+        def __iter__(self) -> Iterator[bytes]:
+            yield b'{"id": "c-1", "choices": [{"message": {"content": "Spend'
+            raise library.ReadError("gone")
+
+    with pytest.raises(library.ReadError):
+        send(spend, library, lambda request: library.Response(200, stream=Stream()))
+    (row,) = rows(spend)
+    assert (row["status"], row["error_type"], row["spend"]) == ("failure", "ReadError", None)
+    assert row["unpriced_reason"] == "the answer broke off; the provider may have billed the call"
 
 
 def test_an_unknown_host_with_an_openai_path_is_metered(spend: Spend, library: Any) -> None:
@@ -239,6 +374,23 @@ def test_hostile_tags_are_bounded_and_harm_nothing(spend: Spend, library: Any, n
     assert "metadata" not in json.loads(seen[0])
     (row,) = rows(spend)
     assert json.loads(row["request_tags"]) == kept
+
+
+LOSES = {"a megabyte", "ten thousand", "wrong types"}
+
+
+@pytest.mark.parametrize("name", [name for name, case in HOSTILE.items() if isinstance(case[0], list)])
+def test_tags_that_are_cut_or_left_out_are_said_in_one_line(
+    spend: Spend, library: Any, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spend_middleware.guard._said", set())
+    given: Any = HOSTILE[name][0]
+    for _ in range(3):
+        asked = json.dumps({**ASKED, "metadata": {"tags": given}}).encode()
+        send(spend, library, {"json": CHAT}, asked=asked)
+        with spend.tag(*given):
+            send(spend, library, {"json": CHAT})
+    assert lines(caplog) == (1 if name in LOSES else 0)
 
 
 IN_A_BLOCK = {name: case for name, case in HOSTILE.items() if isinstance(case[0], list)}

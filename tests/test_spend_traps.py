@@ -290,7 +290,20 @@ def test_an_error_event_inside_a_200_stream_is_a_failure_of_the_call(spend: Spen
             assert answer.read().decode() == chunk + error
     (row,) = rows(spend)
     assert (row.status, row.error_type, row.status_code) == ("failure", "server_error", 200)
+    assert (row.usage_source, row.completion_tokens) == ("estimated", 1), "what was said before may be billed"
     assert "private" not in repr(row)
+
+
+def test_an_error_event_in_place_of_an_answer_costs_nothing(spend: Spend) -> None:
+    error = 'event: error\ndata: {"error":{"message":"private words","type":"server_error"}}\n\n'
+    upstream = httpx2.MockTransport(
+        lambda request: httpx2.Response(200, headers={"content-type": "text/event-stream"}, text=error)
+    )
+    with httpx2.Client(transport=spend.transport(upstream)) as client:
+        asked = {"model": "llama-3.3-70b-versatile", "messages": [], "stream": True}
+        assert client.post(GROQ, json=asked).text == error
+    (row,) = rows(spend)
+    assert (row.status, row.error_type, row.spend, row.usage_source) == ("failure", "server_error", 0, "none")
 
 
 def test_a_prompt_that_azure_filters_out_is_a_failure_that_costs_nothing(spend: Spend) -> None:

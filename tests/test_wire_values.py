@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from spend_middleware.wire.answers import error_word, moment, once
 from spend_middleware.wire.costs import stated_cost
 from spend_middleware.wire.values import (
+    NoCount,
     amount,
     count,
     documents,
@@ -51,23 +52,40 @@ def test_an_amount_is_exact_or_nothing(value: Any, expected: Decimal | None) -> 
 
 COUNTS: list[tuple[Any, int]] = [
     (3, 3),
-    (3.9, 3),
+    (0, 0),
+    (3.0, 3),
     ("12", 12),
+    ("12.0", 12),
     (None, 0),
-    (True, 0),
-    (-4, 0),
-    (-0.5, 0),
-    (float("nan"), 0),
-    (float("inf"), 0),
-    (2**70, 0),
-    ("x", 0),
-    ([3], 0),
+]
+NO_COUNTS: list[Any] = [
+    True,
+    False,
+    3.9,
+    "1.5",
+    -4,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    2**70,
+    "x",
+    "",
+    [3],
+    {},
 ]
 
 
 @pytest.mark.parametrize(("value", "expected"), COUNTS, ids=[repr(value)[:20] for value, _ in COUNTS])
-def test_a_count_is_never_negative_nor_endless(value: Any, expected: int) -> None:
-    assert count(value) == expected
+def test_a_count_is_a_whole_number_from_zero_on(value: Any, expected: int) -> None:
+    assert (count(value), type(count(value))) == (expected, int)
+
+
+@pytest.mark.parametrize("value", NO_COUNTS, ids=[repr(value)[:20] for value in NO_COUNTS])
+def test_what_is_no_count_is_known_for_it_and_so_is_every_sum_with_it(value: Any) -> None:
+    none = count(value)
+    sums = (none, none + 5, 5 + none, 5 - none, none - 5, sum([1, none, 2]), count(none))
+    assert {type(found) for found in sums} == {NoCount}
+    assert (none, none + 5, sum([1, none, 2])) == (0, 5, 3)
 
 
 @given(value=st.floats() | st.integers() | st.text(max_size=80))
@@ -77,7 +95,8 @@ def test_any_amount_fits_into_the_money_that_is_calculated_with_it(value: Any) -
 
 
 def test_units_leave_out_what_is_empty_and_keep_fractions() -> None:
-    assert units_of(a=2.0, b=0, c=None, d="1.5", e="x") == {"a": 2, "d": Decimal("1.5")}
+    assert units_of(a=2.0, b=0, c=None, d="1.5") == {"a": 2, "d": Decimal("1.5")}
+    assert type(units_of(e="x")["e"]) is NoCount
 
 
 def test_traits_are_short_texts() -> None:

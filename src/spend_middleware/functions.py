@@ -254,6 +254,8 @@ def price_response(
     )
     body = _bytes_of(response)
     reading = wire.read(route, Sent(content={"model": name}), Received(status=200, body=body))
+    if reading.doubt is not None and reading.reported_cost is None:
+        return UNPRICED._replace(reason=reading.doubt)
     told = {key: value for key, value in circumstances.items() if value is not None}
     cost = book.price(
         PriceQuery(

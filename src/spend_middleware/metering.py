@@ -135,6 +135,8 @@ SELF_HOSTED = frozenset(
 _SELF_HOSTED = NO_COST._replace(reason="a model of one's own machines has no price")
 _BILLED_LATER = NO_COST._replace(reason="billed by the row of its result")
 _UNANSWERED = UNPRICED._replace(reason="no answer came; the provider may have billed the call")
+_CUT_OFF = UNPRICED._replace(reason="the answer broke off; the provider may have billed the call")
+_UNREAD = UNPRICED._replace(reason="the answer could not be read; the provider may have billed the call")
 
 
 def measure(
@@ -163,10 +165,24 @@ def measure(
     reading = wire.read(route, sent, received)
     if not reading.billable or (route.follow_up and reading.once_key is None):
         return [], reading
+    if reading.usage is None or not exchange.whole:
+        _judge(exchange, route, received, reading)
     calls = [_call(exchange, route, sent, reading, book, attribution, attempt)]
     if reading.more:
         calls += [_call(exchange, route, sent, more, book, attribution, attempt) for more in reading.more]
     return calls, reading
+
+
+def _judge(exchange: Exchange, route: Route, received: Received, reading: Reading) -> None:
+    """Call what came with a status of success and is no answer a failure: whoever called got none either."""
+    success = exchange.outcome is Outcome.COMPLETE and 200 <= received.status < 300
+    if not success or reading.error_type or reading.pending or reading.reported_cost is not None:
+        return
+    # An encoding without its end, as some servers leave it, may have carried all of the answer.
+    seen = exchange.whole or exchange.damaged
+    if seen and wire.is_no_answer(route, received):
+        reading.error_type = wire.UNREADABLE
+        reading.visible_text = None
 
 
 def _call(
@@ -201,7 +217,7 @@ def _call(
         finish_reason=reading.finish_reason,
         service_tier=reading.service_tier or _text(content.get("service_tier")),
         usage=_usage(route, reading),
-        usage_source=UsageSource.NONE if reading.usage is None else UsageSource.REPORTED,
+        usage_source=UsageSource.NONE if reading.usage is None or reading.doubt else UsageSource.REPORTED,
         usage_note=reading.usage_note,
         raw_usage=reading.raw_usage,
         attribution=attribution,
@@ -236,22 +252,33 @@ def _usage(route: Route, reading: Reading) -> Usage:
 def _cost(call: Call, exchange: Exchange, reading: Reading, book: PriceBook) -> Cost:
     if reading.pending:
         return _BILLED_LATER
+    if reading.doubt is not None and reading.reported_cost is None:
+        return UNPRICED._replace(reason=reading.doubt)
     if reading.usage is None and reading.reported_cost is None:
-        if exchange.outcome is Outcome.NO_ANSWER and exchange.error not in _NEVER_SENT:
-            return _UNANSWERED
-        # Providers bill no request that they refuse (4xx, 5xx, an error in place of an answer).
-        if call.status is Status.FAILURE and exchange.outcome is not Outcome.BROKEN:
-            return NO_COST
-        # A transport sees each hop of a redirect; the answer is billed where it is given.
-        if 300 <= (exchange.status or 0) < 400:
-            return NO_COST
-        return UNPRICED
+        return _cost_unsaid(call, exchange, reading)
     try:
         return price(call, book, reading.reported_cost)
     except Exception as error:
         # A fault in pricing must not take the tokens and the row with it.
         note_fault("pricing a call", error)
         return UNPRICED._replace(reason=f"pricing failed: {type(error).__name__}")
+
+
+def _cost_unsaid(call: Call, exchange: Exchange, reading: Reading) -> Cost:
+    """Return the cost of a call whose answer says nothing of it: none, or why it is not known."""
+    if exchange.status is None:
+        return NO_COST if exchange.error in _NEVER_SENT else _UNANSWERED
+    # Providers bill no request that they refuse (4xx, 5xx, an error in place of an answer). A transport sees each hop
+    # of a redirect; the answer is billed where it is given.
+    if exchange.status >= 300:
+        return NO_COST
+    if call.error_type == wire.UNREADABLE:
+        return _UNREAD
+    if call.status is Status.FAILURE and exchange.outcome is not Outcome.BROKEN:
+        # An error behind words is no refusal: those were made, and may be billed.
+        spoken = call.stream and reading.visible_text is not None and reading.visible_text()
+        return _CUT_OFF if spoken else NO_COST
+    return UNPRICED if exchange.outcome is Outcome.COMPLETE else _CUT_OFF
 
 
 def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> Cost:

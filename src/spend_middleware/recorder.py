@@ -22,6 +22,7 @@ from spend_middleware.attribution import (
     presented_key,
 )
 from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource
+from spend_middleware.guard import note_fault
 from spend_middleware.headers import cost_headers, key_header
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
@@ -39,6 +40,8 @@ log = logging.getLogger("spend_middleware")
 
 BATCH_FILES = frozenset(("openai.batch_lines", "gemini.batch_lines"))
 """The wire formats of files that hold the results of a batch."""
+
+_CUT_SHORT = (Status.FAILURE, Status.ABORTED)
 
 MOST_RESULTS = 10_000
 """Results of background calls that are remembered, so that reading one again makes no second span."""
@@ -111,7 +114,7 @@ class Recorder:
         self._gate = gate
         self._hides_end_users = settings.disable_end_user_cost_tracking or settings.hash_end_users
         self._rules = table.rules_of(settings.providers)
-        self._warned: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str, str | None]] = set()
         self._told: set[str] = set()
         self._lock = threading.Lock()
 
@@ -183,7 +186,8 @@ class Recorder:
         ):
             return NONE_ADDED
         for call in calls:
-            if not self._estimated_later(call, reading, opened):
+            # Of the calls of a batch nobody here knows the questions.
+            if call is not calls[0] or not self._estimated_later(call, reading, opened):
                 self.record(call, opened.scope, opened.context)
         if exchange.call_id not in [call.call_id for call in calls]:
             self._ledger.unmark(exchange.call_id)
@@ -219,10 +223,14 @@ class Recorder:
 
     def _estimated_later(self, call: Call, reading: Reading, opened: Opened) -> bool:
         """Hand a call without reported usage to the estimator; False when it is to be recorded as it is."""
-        wanted = (reading.usage is None or reading.output_missing) and reading.reported_cost is None
+        missing = reading.usage is None or reading.output_missing or reading.input_missing
+        wanted = missing and reading.reported_cost is None
         if not (wanted and self._settings.estimate_missing_usage and not reading.pending):
             return False
-        if call.status is Status.FAILURE and not (call.stream and reading.visible_text is not None):
+        # What broke off in one piece shows too little to count, and what is free needs no count.
+        if call.status in _CUT_SHORT and not (call.stream and reading.visible_text is not None):
+            return False
+        if reading.usage is None and call.cost.amount is not None:
             return False
 
         def estimate() -> None:
@@ -232,7 +240,7 @@ class Recorder:
         return self._estimator.submit(estimate)
 
     def _estimate(self, call: Call, reading: Reading, opened: Opened) -> Call:
-        from spend_middleware.pricing.estimate import estimate_usage
+        from spend_middleware.pricing.estimate import Missing, estimate_usage
 
         try:
             found = estimate_usage(
@@ -241,10 +249,13 @@ class Recorder:
                 opened.sent.content,
                 reading.visible_text,
                 provider=call.provider,
-                reported=reading.usage if reading.output_missing else None,
+                reported=reading.usage,
+                missing=Missing(
+                    reading.input_missing, reading.output_missing, reading.doubt or "the stream broke off"
+                ),
             )
-        except Exception:
-            log.warning("Tokens of a call to %s could not be counted.", call.model, exc_info=True)
+        except Exception as error:
+            note_fault("counting the tokens of a call", error)
             return call
         if found is None:
             return call
@@ -252,13 +263,13 @@ class Recorder:
         return price_again(call, usage, UsageSource.ESTIMATED, note, self._prices())
 
     def _warn_once(self, call: Call) -> None:
-        key = (call.provider, call.model)
+        key = (call.provider, call.model, call.cost.reason)
         with self._lock:
             if key in self._warned or len(self._warned) > 10_000:
                 return
             self._warned.add(key)
         log.warning(
-            "Unpriced: calls to %s/%s have no cost (%s).", call.provider, call.model, call.cost.reason
+            "Unpriced: a call to %s/%s has no cost (%s). Further ones like it are only counted.", *key
         )
 
     # -- who asked

@@ -176,7 +176,7 @@ _DECODERS: dict[str, Callable[[], Decoder]] = {
 def decoded(kept: Kept, encoding: str, limit: int) -> tuple[bytes, bool]:
     """Return a body with its content encoding taken off, and whether that is all of it.
 
-    What is truncated or damaged gives what could be decoded; what nobody here can decode gives nothing.
+    What is truncated or damaged gives what could be decoded; a coding that no client knows is left on, as they do.
 
     Args:
         kept: The encoded bytes.
@@ -190,7 +190,8 @@ def decoded(kept: Kept, encoding: str, limit: int) -> tuple[bytes, bool]:
     decoders: list[Decoder] = []
     try:
         for name in reversed(codings):
-            if name != "identity":
+            # Clients pass on what they know no coding by; "utf-8" stands there at times, and "identity".
+            if name in _DECODERS:
                 decoders.append(_DECODERS[name]())
                 source = _taken_off(source, decoders[-1])
         for part in source:
@@ -198,7 +199,7 @@ def decoded(kept: Kept, encoding: str, limit: int) -> tuple[bytes, bool]:
             if out.room < -limit * (GROWTH - 1):
                 return out.join(), False
     except Exception:
-        # zlib.error, brotli.error, ZstdError, KeyError, ImportError: they share no class but this one.
+        # zlib.error, brotli.error, ZstdError, ImportError: they share no class but this one.
         return out.join(), False
     return out.join(), not (out.lost or kept.lost) and all(decoder.ended() for decoder in decoders)
 

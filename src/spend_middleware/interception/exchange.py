@@ -156,6 +156,11 @@ class Exchange(Struct, eq=False):
                 self._content, self.whole = self.kept.join(), not self.kept.lost
         return self._content
 
+    @property
+    def damaged(self) -> bool:
+        """Whether the encoding of the body was damaged; of a body beyond the limit nobody here can tell."""
+        return not self.whole and not self.kept.lost and len(self.content()) < self.max_body_bytes // 2
+
 
 class Observer(Protocol):
     """What interception needs of the house; the recorder is one. No method may raise or block."""

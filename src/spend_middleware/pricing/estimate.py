@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
 
@@ -38,6 +38,17 @@ REPLY = 3
 
 # Whose usage counts no frame around messages: Google's countTokens and Cohere's billed units are of the text alone.
 UNFRAMED = ("gemini", "command")
+
+
+class Missing(NamedTuple):
+    """Which counts of a usage are missing, and why."""
+
+    input: bool
+    output: bool
+    reason: str
+
+
+BROKE_OFF = Missing(input=False, output=True, reason="the stream broke off")
 
 
 class TokenCounter:
@@ -186,8 +197,9 @@ def estimate_usage(
     *,
     provider: str = "",
     reported: Usage | None = None,
+    missing: Missing = BROKE_OFF,
 ) -> tuple[Usage, str] | None:
-    """Return the counted usage of a call whose provider sent none, and how it was counted.
+    """Return the counted usage of a call whose provider sent none or not all, and how it was counted.
 
     Hidden reasoning cannot be seen, so the output of a reasoning model is a lower bound.
 
@@ -196,18 +208,30 @@ def estimate_usage(
         content: The request's JSON.
         visible_text: Gives the text of the answer.
         provider: LiteLLM's name of who answered; some add text of their own to a prompt.
-        reported: What the provider did report before it broke off; only the output is then counted.
+        reported: What the provider did report; only what is missing in it is then counted.
+        missing: What that is.
 
     Returns:
         None when there is nothing to count.
     """
-    output = count_text(visible_text(), model) if visible_text is not None else 0
     method = _bundled.method(model)
     if reported is not None:
-        counted = structs.replace(
-            reported, output_tokens=max(output, reported.output_tokens), total_tokens=None
+        counts: dict[str, Any] = {}
+        if missing.input:
+            if content is None:
+                return None
+            counted = _count_prompt(prompt_of(content, operation), model, provider, operation)
+            counts["input_tokens"] = max(counted, reported.input_tokens)
+        if missing.output:
+            if visible_text is None:
+                return None
+            counts["output_tokens"] = max(count_text(visible_text(), model), reported.output_tokens)
+        sides = " and ".join(name.removesuffix("_tokens") for name in counts)
+        return (
+            structs.replace(reported, **counts, total_tokens=None),
+            f"{sides} estimated by {method}: {missing.reason}",
         )
-        return counted, f"output estimated by {method}: the stream broke off"
+    output = count_text(visible_text(), model) if visible_text is not None else 0
     if content is None:
         return None
     count = _count_prompt(prompt_of(content, operation), model, provider, operation)

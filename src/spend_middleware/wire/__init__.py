@@ -28,11 +28,23 @@ from spend_middleware.wire import (
     vendors,
     videos,
 )
+from spend_middleware.wire.doubt import UNREADABLE, disbelieve, is_no_answer, settle
 from spend_middleware.wire.gateways import looks_like_one, told_by_headers
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
 from spend_middleware.wire.table import recognise
+from spend_middleware.wire.values import met
 
-__all__ = ["READERS", "Reading", "Received", "Route", "Sent", "read", "recognise"]
+__all__ = [
+    "READERS",
+    "UNREADABLE",
+    "Reading",
+    "Received",
+    "Route",
+    "Sent",
+    "is_no_answer",
+    "read",
+    "recognise",
+]
 
 READERS: dict[str, Reader] = {
     **openai.READERS,
@@ -66,7 +78,15 @@ _logger = logging.getLogger("spend_middleware.wire")
 def read(route: Route, sent: Sent, received: Received) -> Reading:
     """Return what an answer says; an answer that its reader cannot read is a Reading without usage."""
     try:
+        before = met.times
         reading = READERS[route.wire_format](route, sent, received)
+        if met.times != before:
+            for one in (reading, *reading.more):
+                settle(route, one)
+        usage = reading.usage
+        if reading.more or (usage is not None and not usage.output_tokens):
+            for one in (reading, *reading.more):
+                disbelieve(route, one)
         if not route.certain and reading.usage is None and not looks_like_one(received):
             reading.billable = False
         return told_by_headers(route, received, reading)

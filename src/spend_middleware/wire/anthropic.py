@@ -32,8 +32,7 @@ def read_messages(route: Route, sent: Sent, received: Received) -> Reading:
     reading = _of_message(route, sent, document, document.get("usage"))
     if document.get("type") == "error" or document.get("error"):
         reading.error_type = error_word(document) or "error"
-    if reading.usage is None:
-        reading.visible_text = lambda: _text_of(document)
+    reading.visible_text = lambda: _text_of(document)
     return reading
 
 
@@ -145,12 +144,9 @@ def _streamed(route: Route, sent: Sent, body: bytes) -> Reading:
     broken = sse.error_in(body)
     if broken is not None:
         reading.error_type = error_word(broken) or "error"
-    if not delta and reading.usage is not None:
-        # The start counts one token or a few; what came after it is known only by its text.
-        reading.output_missing = True
-        reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
-    elif reading.usage is None:
-        reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
+    # The start counts one token or a few; what came after it is known only by its text.
+    reading.output_missing = not delta and reading.usage is not None
+    reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
     return reading
 
 

@@ -173,7 +173,8 @@ def read_deepgram(route: Route, sent: Sent, received: Received) -> Reading:
     usage = {name: found[name] for name in ("duration", "channels") if name in found}
     # developers.deepgram.com/docs/multichannel: with multichannel=true each channel is billed as a recording.
     channels = count(usage.get("channels")) if _in_query(sent, "multichannel") == "true" else 1
-    seconds = (amount(usage.get("duration")) or Decimal(0)) * max(channels, 1)
+    stated = amount(usage.get("duration"))
+    seconds = usage.get("duration") if stated is None else stated * max(channels, 1)
     # developers.deepgram.com/docs/text-sentiment-analysis: each feature's `..._info` counts the tokens it used.
     infos = [
         mapping(value) for name, value in found.items() if name.endswith("_info") and name != "model_info"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from spend_middleware.call import Unit, Usage
@@ -33,11 +32,13 @@ def read_recognition(_route: Route, _sent: Sent, received: Received) -> Reading:
     )
 
 
-def _seconds(raw: Mapping[str, Any]) -> Decimal | None:
-    ticks, thousandths = amount(raw.get("Duration")), amount(raw.get("durationMilliseconds"))
-    if thousandths is not None:
-        return thousandths.scaleb(-3)
-    return None if ticks is None else ticks.scaleb(-7)
+def _seconds(raw: Mapping[str, Any]) -> Any:
+    """Return the seconds, or as it is what is no number."""
+    for name, places in (("durationMilliseconds", 3), ("Duration", 7)):
+        if name in raw:
+            stated = amount(raw[name])
+            return raw[name] if stated is None else stated.scaleb(-places)
+    return None
 
 
 @unless_failed

@@ -118,10 +118,7 @@ def guardrail_usage(usage: Mapping[str, Any]) -> Usage:
     units = {
         name: count(value)
         for name, value in usage.items()
-        if name.endswith("Units")
-        and not name.endswith("FreeUnits")
-        and name != "wordPolicyUnits"
-        and count(value)
+        if name.endswith("Units") and not name.endswith("FreeUnits") and name != "wordPolicyUnits" and value
     }
     return Usage(units={Unit.GUARDRAIL_UNITS: sum(units.values()), **units} if units else {})
 

@@ -125,8 +125,8 @@ def _family_usage(usage: Mapping[str, Any], found: Mapping[str, Any], traits: Ma
         # Mistral, AI21 Jamba, Writer, gpt-oss and Qwen answer in OpenAI's shape, where the prompt holds the cached tokens.
         details = within(usage, "prompt_tokens_details")
         return Usage(
-            input_tokens=count(usage.get("prompt_tokens")) or count(found.get("input")),
-            output_tokens=count(usage.get("completion_tokens")) or count(found.get("output")),
+            input_tokens=count(usage.get("prompt_tokens") or found.get("input")),
+            output_tokens=count(usage.get("completion_tokens") or found.get("output")),
             cache_read_tokens=count(details.get("cached_tokens")),
             reasoning_tokens=count(within(usage, "completion_tokens_details").get("reasoning_tokens")),
             total_tokens=count(usage.get("total_tokens")) or None,

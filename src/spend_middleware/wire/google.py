@@ -11,9 +11,11 @@ from spend_middleware.wire.answers import asked_model, error_word, failure, mome
 from spend_middleware.wire.google_words import finish_word, grounding_units, modalities, search_units, tier_of
 from spend_middleware.wire.openai import document_of
 from spend_middleware.wire.reading import Reader, Reading, Received, Route, Sent
+from spend_middleware.wire.tokens import first_of
 from spend_middleware.wire.values import count, listing, mapping, parsed, string, traits_of
 
 _USAGE_MARKERS = (b'"usageMetadata"',)
+_SHOWN = ("candidatesTokenCount", "responseTokenCount")
 
 
 def read_generate(route: Route, sent: Sent, received: Received) -> Reading:
@@ -26,19 +28,17 @@ def read_generate(route: Route, sent: Sent, received: Received) -> Reading:
         chunks = next(sse.objects_holding(body, *_USAGE_MARKERS), None)
         reading = _of_chunk(route, sent, chunks or sse.first_object(body), sse.error_in(body))
         reading.stream = True
+        reading.visible_text = lambda: "".join(map(_text_of, sse.objects(body)))
         # Tools ground any chunk, not the last alone, so that a grounded stream is read from the start.
         if reading.usage is not None and b'"groundingMetadata"' in body:
             return _grounded(reading, mapping((chunks or {}).get("usageMetadata")), list(sse.objects(body)))
-        if reading.usage is None:
-            reading.visible_text = lambda: "".join(map(_text_of, sse.objects(body)))
         return reading
     document = document_of(received) if body.lstrip()[:1] != b"[" else parsed(body)
     if isinstance(document, list):
         return _array(route, sent, [chunk for chunk in document if isinstance(chunk, dict)])
     document = mapping(document)
     reading = _of_chunk(route, sent, document, document if document.get("error") else None)
-    if reading.usage is None:
-        reading.visible_text = lambda: _text_of(document)
+    reading.visible_text = lambda: _text_of(document)
     return reading
 
 
@@ -48,9 +48,9 @@ def _array(route: Route, sent: Sent, chunks: list[dict[str, Any]]) -> Reading:
     broken = next((chunk for chunk in chunks if chunk.get("error")), None)
     reading = _of_chunk(route, sent, last or (chunks[0] if chunks else {}), broken)
     reading.stream = True
+    reading.visible_text = lambda: "".join(map(_text_of, chunks))
     if reading.usage is not None:
         return _grounded(reading, mapping(mapping(last).get("usageMetadata")), chunks)
-    reading.visible_text = lambda: "".join(map(_text_of, chunks))
     return reading
 
 
@@ -90,7 +90,7 @@ def generate_usage(usage: Mapping[str, Any], units: Mapping[str, int] | None = N
     """
     prompt, tools = count(usage.get("promptTokenCount")), count(usage.get("toolUsePromptTokenCount"))
     # Live sessions say response where others say candidates.
-    shown = count(usage.get("candidatesTokenCount")) or count(usage.get("responseTokenCount"))
+    shown = count(first_of(usage, _SHOWN))
     thoughts = count(usage.get("thoughtsTokenCount"))
     total = count(usage.get("totalTokenCount")) or None
     inclusive = thoughts and total == prompt + tools + shown
@@ -205,8 +205,9 @@ def read_interaction(route: Route, sent: Sent, received: Received) -> Reading:
         reading.raw_usage = usage
         reading.usage = _interaction_usage(usage)
         reading.usage_note = total_note(reading.usage)
-    elif streamed:
-        reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
+    reading.visible_text = lambda: (
+        "".join(map(_delta_of, sse.objects(body))) if streamed else _shown(interaction)
+    )
     if interaction.get("error"):
         reading.error_type = error_word(interaction) or "error"
     _later(reading, route, interaction)
@@ -250,6 +251,11 @@ def _interaction_usage(usage: Mapping[str, Any]) -> Usage:
         total_tokens=count(usage.get("total_tokens")) or None,
         units=grounding_units(usage.get("grounding_tool_count")),
     )
+
+
+def _shown(interaction: Mapping[str, Any]) -> str:
+    texts = [mapping(part).get("text") for part in listing(interaction.get("outputs"))]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _delta_of(event: Mapping[str, Any]) -> str:

@@ -54,7 +54,7 @@ def conversation_usage(usage: Mapping[str, Any]) -> Usage:
     units = units_of()
     for name, used in mapping(usage.get("connectors")).items():
         unit = _CONNECTORS.get(name)
-        if unit and count(used):
+        if unit and used:
             units[unit] = units.get(unit, 0) + count(used)
     counts = token_usage(usage, units)
     # docs.mistral.ai/api, "ConversationUsageInfo": connector_tokens are in the total beside prompt and completion.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import structs
@@ -87,8 +88,7 @@ def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Re
     _count(reading, route.provider, document.get("usage"), counter)
     if document.get("error"):
         reading.error_type = error_word(document) or "error"
-    if reading.usage is None:
-        reading.visible_text = lambda: _text_of(document)
+    reading.visible_text = partial(_text_of, document)
     return reading
 
 
@@ -142,8 +142,7 @@ def _streamed(route: Route, sent: Sent, body: bytes, counter: Counter) -> Readin
     broken = sse.error_in(body)
     if broken is not None:
         reading.error_type = error_word(broken) or "error"
-    if reading.usage is None:
-        reading.visible_text = lambda: "".join(map(_delta_text, sse.objects(body)))
+    reading.visible_text = lambda: "".join(map(_delta_text, sse.objects(body)))
     return reading
 
 

@@ -93,9 +93,12 @@ class Reading(Struct, kw_only=True, gc=False):
         price_provider: The provider whose price list counts, when the answer shows it.
         operation: LiteLLM's call type, where the answer shows what the path does not (a picture from InvokeModel).
         error_type: A short machine-readable word when the answer is an error, also inside a 200.
-        output_missing: True when a stream broke off after its input was counted and before its output was: `usage`
-            then holds what was reported, and the output is still to be counted from `visible_text`.
-        visible_text: Gives the text that the answer shows, for counting tokens when `usage` is None.
+        input_missing: True when the answer counts its output and not its input, which is still to be counted.
+        output_missing: True when an answer counts its input and not its output, as a stream does that broke off:
+            `usage` then holds what was reported, and the output is still to be counted from `visible_text`.
+        doubt: Why `usage` is not all that the call used, where the answer states what cannot be: until somebody has
+            counted what is missing, the call has no price.
+        visible_text: Gives the text that the answer shows, for counting tokens that it does not count.
     """
 
     usage: Usage | None = None
@@ -117,7 +120,9 @@ class Reading(Struct, kw_only=True, gc=False):
     created_at: float | None = None
     billable: bool = True
     error_type: str | None = None
+    input_missing: bool = False
     output_missing: bool = False
+    doubt: str | None = None
     visible_text: Callable[[], str] | None = None
     more: Sequence[Reading] = ()
     """Further calls that the same answer bills, such as the lines of a batch result."""

@@ -69,8 +69,7 @@ def _of_response(route: Route, sent: Sent, response: Mapping[str, Any]) -> Readi
     if response.get("error"):
         reading.error_type = error_word(response) or "error"
     _timing(reading, route, response, status)
-    if reading.usage is None:
-        reading.visible_text = lambda: _text_of(response)
+    reading.visible_text = lambda: _text_of(response)
     return reading
 
 
@@ -129,8 +128,7 @@ def _broken_stream(route: Route, sent: Sent, body: bytes) -> Reading:
     broken = sse.error_in(body)
     if broken is not None:
         reading.error_type = error_word(broken) or "error"
-    if reading.usage is None:
-        reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
+    reading.visible_text = lambda: "".join(map(_delta_of, sse.objects(body)))
     return reading
 
 

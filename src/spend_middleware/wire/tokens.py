@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, ValidationError, convert
 
 from spend_middleware.call import Unit, Usage
-from spend_middleware.wire.values import LARGEST, amount, count, mapping, units_of
+from spend_middleware.wire.values import LARGEST, NoCount, amount, count, mapping, units_of
 
 # The same counts under the names that providers give them; the first that is there counts.
 _INPUT = ("prompt_tokens", "input_tokens")
@@ -112,7 +112,8 @@ def details_of(usage: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str,
 
 def _total(usage: Mapping[str, Any]) -> int | None:
     value = usage.get("total_tokens")
-    return None if value is None else count(value)
+    total = None if value is None else count(value)
+    return None if type(total) is NoCount else total
 
 
 def has_tokens(usage: Mapping[str, Any]) -> bool:
@@ -216,7 +217,7 @@ def _detailed(
         output_image_tokens=count(out.get("image_tokens")),
         output_video_tokens=count(out.get("video_tokens")),
         total_tokens=total,
-        units={**_units(usage, into, seconds), **units},
+        units={**_units(usage, into), **units},
         traits=_traits(usage, traits),
     )
 
@@ -227,13 +228,17 @@ def _sums(usage: Mapping[str, Any]) -> tuple[int, int, int | None]:
     asked, made, total = counts
     if type(asked) is type(made) is type(total) is int and min(counts) >= 0 and max(counts) <= LARGEST:
         return asked, made, total
-    asked = first_of(usage, _INPUT)
-    tokens_out = count(first_of(usage, _OUTPUT))
-    total = _total(usage)
-    if asked is not None:
-        return count(asked), tokens_out, total
-    # https://docs.voyageai.com/reference : embeddings and reranking state a total and nothing else.
-    return max((total or 0) - tokens_out, 0), tokens_out, total
+    asked, made, total = first_of(usage, _INPUT), first_of(usage, _OUTPUT), _total(usage)
+    tokens_in, tokens_out = count(asked), count(made)
+    if asked is None:
+        # https://docs.voyageai.com/reference : embeddings and reranking state a total and nothing else.
+        return max((total or 0) - tokens_out, 0), tokens_out, total
+    # Of three numbers one may be missing.
+    if total and type(tokens_in) is NoCount is not type(tokens_out) and made is not None:
+        return max(total - tokens_out, 0), tokens_out, total
+    if total and type(tokens_out) is NoCount is not type(tokens_in):
+        return tokens_in, max(total - tokens_in, 0), total
+    return tokens_in, tokens_out, total
 
 
 def _optional(details: Mapping[str, Any], name: str) -> int | None:
@@ -254,9 +259,7 @@ def _written(usage: Mapping[str, Any], into: Mapping[str, Any]) -> tuple[int, in
     return max(count(written), hour), hour
 
 
-def _units(
-    usage: Mapping[str, Any], into: Mapping[str, Any], seconds: Decimal | None
-) -> Mapping[str, Decimal | int]:
+def _units(usage: Mapping[str, Any], into: Mapping[str, Any]) -> Mapping[str, Decimal | int]:
     """Return the quantities other than tokens that a usage object names."""
     units: dict[str, Decimal | int] = {}
     if not _DETAIL_UNITS.keys().isdisjoint(into):
@@ -265,7 +268,7 @@ def _units(
         return units
     units |= units_of(
         **{
-            Unit.INPUT_AUDIO_SECONDS: seconds,
+            Unit.INPUT_AUDIO_SECONDS: usage.get("prompt_audio_seconds"),
             Unit.CITATION_TOKENS: usage.get("citation_tokens"),
             # https://docs.perplexity.ai/getting-started/pricing
             Unit.WEB_SEARCHES: usage.get("num_search_queries"),
@@ -274,7 +277,7 @@ def _units(
     for name in ("server_side_tool_usage_details", "server_tool_use_details", "server_tool_use"):
         for key, value in mapping(usage.get(name)).items():
             unit = _SERVER_TOOLS.get(key)
-            if unit and count(value):
+            if unit and value:
                 units[unit] = units.get(unit, 0) + count(value)
     return units
 

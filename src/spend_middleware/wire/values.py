@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import threading
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,8 +14,41 @@ LARGEST = (
     10**15
 )  # beyond any count that a provider can mean; larger numbers would overflow a database integer
 _DECIMALS = 40
+_MARKS = (b"\xef", b"\xff", b"\xfe")
 _NUMBER = b"0123456789.eE+- \t\r\n"
 _NOTHING: Mapping[str, Any] = {}
+
+
+class NoCount(int):
+    """The 0 in place of a count that was stated and is none; what is added to it is no count either."""
+
+    __slots__ = ()
+
+    def __add__(self, other: int) -> NoCount:
+        return NoCount(int(self) + other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: int) -> NoCount:
+        return NoCount(int(self) - other)
+
+    def __rsub__(self, other: int) -> NoCount:
+        return NoCount(other - int(self))
+
+
+class _Met(threading.local):
+    """How many values this thread has met that were stated as counts and are none."""
+
+    times = 0
+
+
+met = _Met()
+
+
+def no_count() -> NoCount:
+    """Return what stands for a count that is none, and remember that one was met."""
+    met.times += 1
+    return NoCount()
 
 
 def json_of(body: bytes) -> Any:
@@ -29,7 +62,8 @@ def json_of(body: bytes) -> Any:
     except ValueError:
         # Half of a surrogate pair is legal in JSON (RFC 8259, section 8.2) and comes where a provider cuts a text
         # between chunks; the fast parser takes none.
-        if b"\\ud" not in body and b"\\uD" not in body:
+        # A byte order mark is no JSON, and clients take it.
+        if b"\\ud" not in body and b"\\uD" not in body and body[:1] not in _MARKS:
             raise
     try:
         return json.loads(body)
@@ -123,22 +157,36 @@ def amount(value: Any) -> Decimal | None:
 
 
 def count(value: Any) -> int:
-    """Return a count: nothing, negative and nonsensical values are 0, a fraction is cut off."""
+    """Return a count: 0 where nothing is stated, `NoCount` for what is no whole number from 0 on.
+
+    Whole numbers come in other clothes as well: Cohere's API declares its counts as doubles, and protobuf writes
+    64-bit integers as strings. A fraction is no count (what OpenRouter states so for pictures is weighted by price),
+    and -1 is how many home-made servers say that they do not know.
+    https://docs.cohere.com/reference/chat and https://protobuf.dev/programming-guides/json
+    """
     if type(value) is int:
-        return value if 0 < value <= LARGEST else 0
-    if type(value) is float:
-        return int(value) if math.isfinite(value) and 0 < value <= LARGEST else 0
-    number = amount(value)
-    return int(number) if number is not None else 0
+        if 0 <= value <= LARGEST:
+            return value
+    elif value is None:
+        return 0
+    elif type(value) is NoCount:
+        return value
+    else:
+        number = amount(value)
+        if number is not None and number == int(number):
+            return int(number)
+    return no_count()
 
 
 def units_of(**quantities: Any) -> dict[str, Decimal | int]:
-    """Return the quantities that are not empty, whole ones as integers."""
+    """Return the quantities that are not empty, whole ones as integers, `NoCount` for what is no quantity."""
     out: dict[str, Decimal | int] = {}
     for name, value in quantities.items():
         number = amount(value)
         if number:
             out[name] = int(number) if number == int(number) else number
+        elif number is None and value is not None:
+            out[name] = no_count()
     return out
 
 
