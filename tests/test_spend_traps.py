@@ -35,6 +35,7 @@ from hosts import MESSAGES, SERVICES, Calls
 from spend_middleware import Spend, SpendMiddleware
 from spend_middleware.interception.exchange import Answer
 from spend_middleware.recorder import Gate
+from spend_middleware.settings import Settings
 from standin import Standin
 from wire_ways import refusal
 
@@ -338,3 +339,34 @@ def test_a_stream_is_handed_on_as_a_stream_of_its_own_library(spend: Spend, libr
         assert type(response.stream).__mro__[-2].__module__.startswith(library.__name__)
         assert isinstance(response.stream, library.SyncByteStream)
         assert response.read() == b"data: 1\n\n"
+
+
+@pytest.mark.parametrize("at", ["instrument", "transport"])
+def test_a_second_spend_on_the_same_database_records_no_call_twice(spend: Spend, at: str) -> None:
+    # What a notebook's cell makes when it is run again.
+    upstream = httpx2.MockTransport(lambda request: httpx2.Response(200, json=CHAT))
+    spend.instrument()
+    with Spend(spend.settings.database_url, batch_seconds=0.01) as again:
+        if at == "instrument":
+            again.instrument()
+        transport = upstream if at == "instrument" else again.transport(upstream)
+        with httpx2.Client(transport=transport) as client, again.tag("job") as tally:
+            ask(client)
+        assert again.flush()
+        assert (len(rows(spend)), len(tally.calls)) == (1, 1)
+    with httpx2.Client(transport=upstream) as client:
+        ask(client)
+    assert len(rows(spend)) == 2, "the first sees again when the second is closed"
+    spend.uninstrument()
+
+
+def test_two_databases_have_each_their_own_row_of_a_call(spend: Spend, tmp_path: Path) -> None:
+    upstream = httpx2.MockTransport(lambda request: httpx2.Response(200, json=CHAT))
+    with Spend(f"sqlite:///{tmp_path}/other.db", batch_seconds=0.01) as other:
+        spend.instrument()
+        other.instrument()
+        with httpx2.Client(transport=upstream) as client:
+            ask(client)
+        assert (len(rows(spend)), len(rows(other))) == (1, 1)
+    spend.uninstrument()
+    assert [Settings(database_url=url).books for url in ("sqlite://", "sqlite:///:memory:")] == [None, None]

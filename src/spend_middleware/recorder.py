@@ -114,6 +114,8 @@ class Recorder:
         self._gate = gate
         self._hides_end_users = settings.disable_end_user_cost_tracking or settings.hash_end_users
         self._rules = table.rules_of(settings.providers)
+        # Of two that write to the same database, as a notebook's cell makes that is run again, one sees a call.
+        self.books = settings.books
         self._warned: set[tuple[str, str, str | None]] = set()
         self._told: set[str] = set()
         self._lock = threading.Lock()

@@ -151,3 +151,10 @@ class Settings(BaseSettings):
                     f"{name!r} is not a time zone: use an IANA name such as 'UTC' or 'Europe/Berlin'"
                 ) from None
         return value
+
+    @property
+    def books(self) -> object:
+        """What names the database and is the same for all who write to it; None for one in memory, which is its own."""
+        path = self.database_url.partition(":")[2].strip("/")
+        in_memory = not path or ":memory:" in path or "mode=memory" in path or "memdb" in path
+        return None if in_memory else (self.database_url, self.database_schema)

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from spend_middleware.interception import aiohttp_client
-from spend_middleware.interception.attempt import Wire, open_wire
+from spend_middleware.interception.attempt import Wire, books_of, open_wire
 from spend_middleware.interception.exchange import Observer
 from spend_middleware.interception.streams import (
     AsyncReplay,
@@ -209,6 +209,8 @@ class _Watch:
     """Who observes all clients; replaced as a whole, so that a call in flight keeps the tuple it began with."""
 
     observers: tuple[Observer, ...] = ()
+    """Those of `known` that see: of several that write to the same books the last, so that one call is one row."""
+    known: tuple[Observer, ...] = ()
     lock = threading.Lock()
     originals: ClassVar[dict[Any, Any]] = {}
     """Our functions, each with the one that it took the place of."""
@@ -227,11 +229,16 @@ def _seams() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
         yield session, "_request", lambda original: aiohttp_client.watched(original, _observers)
 
 
+def _last_of_each(known: tuple[Observer, ...]) -> tuple[Observer, ...]:
+    return tuple({books_of(observer): observer for observer in known}.values())
+
+
 def instrument(observer: Observer) -> None:
     """Have an observer see the LLM calls of every client in this process, existing ones too; idempotent."""
     with _Watch.lock:
-        if not any(known is observer for known in _Watch.observers):
-            _Watch.observers = (*_Watch.observers, observer)
+        if not any(known is observer for known in _Watch.known):
+            _Watch.known = (*_Watch.known, observer)
+            _Watch.observers = _last_of_each(_Watch.known)
         for client, name, watched in _seams():
             original = getattr(client, name)
             if not _is_watched(original):
@@ -243,7 +250,8 @@ def instrument(observer: Observer) -> None:
 def uninstrument(observer: Observer) -> None:
     """Undo `instrument`; with the last observer the clients get their own methods back."""
     with _Watch.lock:
-        _Watch.observers = tuple(known for known in _Watch.observers if known is not observer)
+        _Watch.known = tuple(known for known in _Watch.known if known is not observer)
+        _Watch.observers = _last_of_each(_Watch.known)
         if _Watch.observers:
             return
         for client, name, _ in _seams():
