@@ -365,8 +365,9 @@ def test_two_databases_have_each_their_own_row_of_a_call(spend: Spend, tmp_path:
     with Spend(f"sqlite:///{tmp_path}/other.db", batch_seconds=0.01) as other:
         spend.instrument()
         other.instrument()
-        with httpx2.Client(transport=upstream) as client:
+        with httpx2.Client(transport=upstream) as client, other.tag("job") as tally:
             ask(client)
         assert (len(rows(spend)), len(rows(other))) == (1, 1)
+        assert (len(tally.calls), tally.cost) == (1, Decimal("0.0000087"))
     spend.uninstrument()
     assert [Settings(database_url=url).books for url in ("sqlite://", "sqlite:///:memory:")] == [None, None]

@@ -145,6 +145,8 @@ class Recorder:
         fields = request.fields_of(content, headers, route)
         trace_id, context = self._telemetry.active()
         attribution = self._attribution(fields, headers, scope, trace_id)
+        if exchange.seen_before:
+            scope = None
         exchange.call_id = new_call_id(exchange.started)
         exchange.state = opened = Opened(
             Sent(url=exchange.address, headers=headers, content=content),

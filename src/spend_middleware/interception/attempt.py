@@ -221,6 +221,8 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
             route = observer.recognise(request.method, host, path)
             if route is not None:
                 exchange = exchange_of(route, request, f"{url.scheme}://{host}", path)
+                if attempts or mark is not None:
+                    exchange.seen_before = True
                 observer.opened(exchange)
                 if exchange.new_body is not None or exchange.drop_headers or exchange.filter is not None:
                     request = rewritten(request, exchange, library)

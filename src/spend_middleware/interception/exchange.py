@@ -82,6 +82,10 @@ class Exchange(Struct, eq=False):
     max_body_bytes: int = MAX_BODY_BYTES
     state: object = None
 
+    # -- set before `opened`
+    seen_before = False
+    """Whether another observer sees the same request: tallies count it once."""
+
     # -- set while the answer comes in
     status: int | None = None
     headers: Mapping[str, str] = {}
