@@ -83,7 +83,7 @@ class Exchange(Struct, eq=False):
     state: object = None
 
     # -- set before `opened`
-    seen_before = False
+    seen_before: bool = False
     """Whether another observer sees the same request: tallies count it once."""
 
     # -- set while the answer comes in
