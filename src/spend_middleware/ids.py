@@ -11,7 +11,8 @@ class _Ids:
     """What the ids of one process have in common, and a counter: random bits are drawn once, and no two are alike.
 
     To share an id, two processes would have to draw the same 42 bits and, in the same millisecond, stand at the same
-    of 4,294,967,296 counts. It counts in odd steps of any size, so that an id does not tell how many came before it.
+    of 4,294,967,296 counts. So ids of one process are in the order in which they were made, but for one in some million;
+    it counts in steps of a size of its own, so that an id does not simply tell how many came before it.
     """
 
     def __init__(self) -> None:
@@ -21,7 +22,7 @@ class _Ids:
         """Draw anew: at first, and in a forked child, whose ids must not be its parent's."""
         drawn = int.from_bytes(os.urandom(16))
         self.tail = _as_uuid(drawn >> 80 << 32 & _RANDOM | _VERSION)[13:28]
-        self.count = itertools.count(drawn & 0xFFFFFFFF, drawn >> 32 & 0xFFFFFFFF | 1)
+        self.count = itertools.count(drawn & 0x7FFFFFFF, (drawn >> 32 & 0x7FE) + 3)
 
 
 # The bits of the random part that say what kind of UUID it is: version 7, variant 10.
