@@ -25,6 +25,7 @@ FLOORS = {
             "record",
             "scopes",
             "opening",
+            "outbound",
         ),
         3,
     ),

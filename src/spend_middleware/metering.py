@@ -17,7 +17,6 @@ from spend_middleware.call import (
     Attribution,
     Call,
     Cost,
-    PricingStatus,
     Status,
     Usage,
     UsageSource,
@@ -27,6 +26,7 @@ from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
+from spend_middleware.pricing.self_hosted import SELF_HOSTED, is_self_hosted
 from spend_middleware.wire.reading import Reading, Received, Route, Sent
 
 # LiteLLM's words for the endpoint column. Few and fixed: the column is part of a rollup's key, and a path may hold
@@ -74,63 +74,6 @@ PRICE_LISTS = {
     "custom_gemini": "gemini",
     "custom_cohere": "cohere",
 }
-
-OPEN_WEIGHTS = (
-    *(
-        "llama",
-        "qwen",
-        "qwq",
-        "gemma",
-        "mistral",
-        "mixtral",
-        "ministral",
-        "devstral",
-        "codestral",
-        "phi",
-        "deepseek",
-    ),
-    *(
-        "granite",
-        "gpt-oss",
-        "falcon",
-        "yi-",
-        "vicuna",
-        "opt-",
-        "olmo",
-        "smollm",
-        "starcoder",
-        "command-r",
-        "glm-",
-    ),
-    *(
-        "nomic-embed",
-        "text-embedding-nomic",
-        "embeddinggemma",
-        "nemotron",
-        "minimax-",
-        "hermes",
-        "internlm",
-        "exaone",
-        "zephyr",
-        "minicpm",
-        "moondream",
-        "magistral",
-        "bge-",
-        "e5-",
-        "mxbai",
-        "all-minilm",
-        "tinyllama",
-        "codellama",
-        "wizard",
-        "llava",
-        "kimi-",
-    ),
-)
-
-# LiteLLM's names of servers that people run themselves: what `Settings.providers` may call a host.
-SELF_HOSTED = frozenset(
-    ("hosted_vllm", "vllm", "lm_studio", "llamafile", "docker_model_runner", "xinference")
-)
 
 _SELF_HOSTED = NO_COST._replace(reason="a model of one's own machines has no price")
 _BILLED_LATER = NO_COST._replace(reason="billed by the row of its result")
@@ -313,20 +256,6 @@ def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> 
     if (LOCAL in traits or provider in SELF_HOSTED) and is_self_hosted(call, cost):
         return _SELF_HOSTED
     return cost
-
-
-def is_self_hosted(call: Call, cost: Cost) -> bool:
-    """Whether a call to a host of this machine or network went to a model that runs there.
-
-    Open weights do, though a vendor may sell them too. Of other names only those that no list prices, and of these
-    not the bare ones: a name that nobody knows may stand for a gateway's alias, and is unpriced.
-    """
-    name = call.model.lower()
-    if cost.amount is not None:
-        return cost.status is PricingStatus.PRICED and name.rpartition("/")[2].startswith(OPEN_WEIGHTS)
-    if call.provider == "ollama" or call.provider in SELF_HOSTED:
-        return True
-    return "/" in name or name.startswith(OPEN_WEIGHTS)
 
 
 def price_again(call: Call, usage: Usage, source: UsageSource, note: str | None, book: PriceBook) -> Call:

@@ -7,26 +7,16 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from spend_middleware.attribution import (
-    MAX_NAME,
-    Scope,
-    clean_metadata,
-    clean_name,
-    clean_tags,
-    current_scope,
-    hash_key,
-    merge,
-    of_credential,
-    presented_key,
-)
-from spend_middleware.call import NO_METADATA, NOBODY, Attribution, Call, Status, UsageSource
+from spend_middleware.attribution import Scope, current_scope
+from spend_middleware.call import Attribution, Call, Status, UsageSource
 from spend_middleware.guard import note_fault
 from spend_middleware.headers import cost_headers, key_header
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, measure, price_again
+from spend_middleware.outbound import asked_for
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import Started
@@ -112,7 +102,6 @@ class Recorder:
         self._estimator = estimator
         self._running = running
         self._gate = gate
-        self._hides_end_users = settings.disable_end_user_cost_tracking or settings.hash_end_users
         self._rules = table.rules_of(settings.providers)
         # Of two that write to the same database, as a notebook's cell makes that is run again, one sees a call.
         self.books = settings.books
@@ -144,7 +133,7 @@ class Recorder:
         scope = current_scope.get()
         fields = request.fields_of(content, headers, route)
         trace_id, context = self._telemetry.active()
-        attribution = self._attribution(fields, headers, scope, trace_id)
+        attribution = asked_for(fields, headers, scope, trace_id, settings)
         if exchange.seen_before:
             scope = None
         exchange.call_id = new_call_id(exchange.started)
@@ -276,42 +265,7 @@ class Recorder:
             "Unpriced: a call to %s/%s has no cost (%s). Further ones like it are only counted.", *key
         )
 
-    # -- who asked
-
-    def _attribution(
-        self,
-        fields: request.CallFields,
-        headers: Mapping[str, str],
-        scope: Scope | None,
-        trace_id: str | None,
-    ) -> Attribution:
-        around = NOBODY if scope is None else scope.attribution
-        secret = presented_key(headers) if around.key_hash is None else None
-        if around.trace_id is not None:
-            trace_id = around.trace_id
-        if scope is None and trace_id is None:
-            if fields is request.NO_FIELDS:
-                return of_credential(secret)
-            end_user = fields.end_user
-            if fields.says_user_alone and type(end_user) is str and len(end_user) <= MAX_NAME:
-                said = of_credential(secret, end_user)
-                return hide_end_user(said, self._settings) if self._hides_end_users else said
-        settings = self._settings
-        session_id = clean_name(fields.session_id) if fields.session_id is not None else None
-        if session_id is None and scope is not None:
-            session_id = around.session_id or scope.request_id
-        said = Attribution(
-            tags=clean_tags(fields.tags, settings.max_tags, settings.max_tag_length) if fields.tags else (),
-            end_user=clean_name(fields.end_user) if fields.end_user is not None else None,
-            key_hash=None if secret is None else hash_key(secret),
-            session_id=session_id,
-            trace_id=trace_id,
-            agent_id=clean_name(fields.agent_id) if fields.agent_id is not None else None,
-            metadata=clean_metadata(fields.metadata) if fields.metadata else NO_METADATA,
-        )
-        if around is not NOBODY:
-            said = merge(said, around, max_tags=settings.max_tags)
-        return hide_end_user(said, settings) if self._hides_end_users else said
+    # -- going out
 
     def _rewrite(self, exchange: Exchange, content: Mapping[str, Any] | None, route: Route) -> None:
         if content is None or not exchange.request_body:
@@ -341,17 +295,6 @@ class Recorder:
                 opened.attribution,
             )
         )
-
-
-def hide_end_user(attribution: Attribution, settings: Settings) -> Attribution:
-    """Return an attribution with its end user as the settings want it kept: by name, hashed, or not at all."""
-    if not attribution.end_user:
-        return attribution
-    if settings.disable_end_user_cost_tracking:
-        return structs.replace(attribution, end_user=None)
-    if settings.hash_end_users:
-        return structs.replace(attribution, end_user=hash_key(attribution.end_user))
-    return attribution
 
 
 def _json_object(body: bytes | None) -> Mapping[str, Any] | None:

@@ -26,10 +26,11 @@ from spend_middleware.guard import faults
 from spend_middleware.inbound import RawHeaders
 from spend_middleware.opening import book_of, check_urls, prices_in, settings_from, warn_of_weak_key
 from spend_middleware.operations import micros, pricer, recorded_call
+from spend_middleware.outbound import hide_end_user
 from spend_middleware.payers import Payers
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.maps import Follower
-from spend_middleware.recorder import Gate, Recorder, hide_end_user
+from spend_middleware.recorder import Gate, Recorder
 from spend_middleware.scopes import Tag
 from spend_middleware.settings import Settings
 from spend_middleware.store.report_values import LogFilter
