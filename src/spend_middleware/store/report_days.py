@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 
+from sqlalchemy import Connection
+
 from spend_middleware.store.report_query import Question
 from spend_middleware.store.report_reader import Reader, days_with_calls
-from spend_middleware.store.report_sums import by_window, stream
+from spend_middleware.store.report_sums import by_window, spent, stream
 from spend_middleware.store.report_values import (
     By,
     DayGroup,
@@ -31,6 +33,9 @@ _FEW_DAYS_AT_ONCE = 14
 
 _KEYS_AT_ONCE = 200
 """Keys whose models are read with one statement."""
+
+_LINES_AT_ONCE = 10_000
+"""Lines by key and model that are held in memory together."""
 
 
 def most_spend_first(detail: Detail) -> tuple[int, str, str]:
@@ -88,8 +93,8 @@ def _summaries(reader: Reader, scope: Scope, window: Window, where: Filter) -> I
         for line in by_window(connection, Question((By.DAY,), scope, where), window):
             summaries[line.keys[0]] = DaySummary(line.keys[0], line.sums, {}, {}, {})
         for by, name in ((By.KEY, "keys"), (By.USER, "users"), (By.MODEL, "models")):
-            for line in by_window(connection, Question((By.DAY, by), scope, where), window):
-                getattr(summaries[line.keys[0]], name)[line.keys[1]] = line.sums.spend_pico
+            for (day, value), amount in spent(connection, Question((By.DAY, by), scope, where), window):
+                getattr(summaries[day], name)[value] = amount
     for _, summary in sorted(summaries.items()):
         yield summary
 
@@ -100,25 +105,41 @@ def by_key(reader: Reader, scope: Scope, period: Period, where: Filter) -> Itera
         return
     with reader.reading() as connection:
         window = reader.window(connection, period)
-        keys = [] if window.empty else list(by_window(connection, Question((By.KEY,), scope, where), window))
+        if window.empty:
+            return
+        lines = _few_lines(connection, scope, window, where)
+        by_spend = spent(connection, Question((By.KEY,), scope, where), window) if lines is None else ()
+        keys = [key for (key,), _ in by_spend]
+    if lines is not None:
+        yield from sorted(_keys_of(lines), key=lambda key: (-key.sums.spend_pico, key.api_key))
+        return
     # A customer's calls stand together, whatever their keys: they are read once.
     at_once = len(keys) if where.end_user else _KEYS_AT_ONCE
     for first in range(0, len(keys), max(at_once, 1)):
         chunk = keys[first : first + at_once]
-        models = _models_of(reader, chunk, scope, window, where)
-        for line in chunk:
-            details = models.get(line.keys[0], [])
-            # Between the two statements calls may have come in: a key's sums are always those of its models.
-            whole = added(detail.sums for detail in details)
-            yield KeySpend(line.keys[0], whole, tuple(sorted(details, key=most_spend_first)))
+        asked = where if where.end_user else replace(where, api_key=tuple(chunk))
+        with reader.reading() as connection:
+            models = list(by_window(connection, Question((By.KEY, By.MODEL), scope, asked), window))
+        # Between the statements calls may have come in: a key's sums are always those of its models.
+        found = {key.api_key: key for key in _keys_of(models)}
+        yield from (found[key] for key in chunk if key in found)
 
 
-def _models_of(
-    reader: Reader, chunk: list[Group], scope: Scope, window: Window, where: Filter
-) -> dict[str, list[Detail]]:
-    asked = where if where.end_user else replace(where, api_key=tuple(line.keys[0] for line in chunk))
+def _few_lines(connection: Connection, scope: Scope, window: Window, where: Filter) -> list[Group] | None:
+    """Return the keys and models of a few owners' calls; None where these may be too many to be held together."""
+    if scope.everything and not where.parts():
+        return None
+    question = Question((By.KEY, By.MODEL), scope, where)
+    lines = list(by_window(connection, question, window, _LINES_AT_ONCE + 1))
+    return lines if len(lines) <= _LINES_AT_ONCE else None
+
+
+def _keys_of(lines: Iterable[Group]) -> Iterator[KeySpend]:
+    """Yield the keys of lines by key and model."""
     models: dict[str, list[Detail]] = {}
-    with reader.reading() as connection:
-        for line in by_window(connection, Question((By.KEY, By.MODEL), scope, asked), window):
-            models.setdefault(line.keys[0], []).append(Detail(line.keys[1], line.keys[0], line.sums))
-    return models
+    for line in lines:
+        models.setdefault(line.keys[0], []).append(Detail(line.keys[1], line.keys[0], line.sums))
+    for key, details in models.items():
+        yield KeySpend(
+            key, added(detail.sums for detail in details), tuple(sorted(details, key=most_spend_first))
+        )

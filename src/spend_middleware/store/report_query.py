@@ -42,6 +42,7 @@ from spend_middleware.store.report_sources import (
     visible,
 )
 from spend_middleware.store.report_values import NO_FILTER, By, Filter, Scope
+from spend_middleware.store.rollups import SUMS
 from spend_middleware.store.spans import Span, apart
 from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import Known, Window, day_end, day_of, day_start
@@ -82,6 +83,7 @@ class Question:
     Args:
         untagged: Only calls without a tag.
         beginning: A dimension and where its values begin: those that sort before are left out.
+        sums: Which sums are wanted; the fewer, the less is added up for each group.
     """
 
     dimensions: tuple[By, ...]
@@ -89,6 +91,7 @@ class Question:
     where: Filter = NO_FILTER
     untagged: bool = False
     beginning: tuple[By, str] | None = None
+    sums: tuple[str, ...] = SUMS
 
     def needs(self) -> frozenset[By]:
         """Return every dimension that a source must know to answer."""
@@ -113,6 +116,10 @@ class Question:
             return None  # a call that has two of the tags must count once
         return source_for(needed, all_time=all_time)
 
+    def wanted(self, sums: Sequence[ColumnElement[int]]) -> list[ColumnElement[int]]:
+        """Return those of all sums that are wanted."""
+        return [one for one in sums if one.name in self.sums]
+
     def conditions(self, columns: Mapping[By, ColumnElement[Any]]) -> list[ColumnElement[bool]]:
         """Return what must hold in a source with these columns."""
         asked = [one_of(columns[by], values) for by, values in self.where.parts() if by in columns]
@@ -122,7 +129,7 @@ class Question:
 
 
 def answer(question: Question, window: Window, source: Source | None = None) -> Subquery:
-    """Return the grouped sums as a subquery, whose columns are the dimensions and then `SUMS`.
+    """Return the grouped sums as a subquery, whose columns are the dimensions and then the sums that are wanted.
 
     In a zone without rollups a grouping by day must be asked day by day (see `days_with_calls`).
 
@@ -165,7 +172,9 @@ def _joined(question: Question, parts: list[Select[Any]]) -> Subquery:
         return parts[0].subquery("answer")
     every = union_all(*parts).subquery("parts")
     names = [column(by.value, Text) for by in question.dimensions]
-    return select(*names, *SUMS_OF_PARTS).select_from(every).group_by(*names).subquery("answer")
+    return (
+        select(*names, *question.wanted(SUMS_OF_PARTS)).select_from(every).group_by(*names).subquery("answer")
+    )
 
 
 def _inside_and_ends(
@@ -246,7 +255,7 @@ def _rows_of(
     asked = question.conditions(source.columns)
     if source.table is NAMES:
         asked = [rare(condition) for condition in asked]
-    return select(*names, *(sums or own_sums(source.table))).where(*kind, *when, *asked)
+    return select(*names, *question.wanted(sums or own_sums(source.table))).where(*kind, *when, *asked)
 
 
 def from_calls(question: Question, moments: Moments) -> list[Select[Any]]:
@@ -265,7 +274,10 @@ def _grouped(
         rows = rows.join(TAGS_OF_CALL, true())
     names = [CALL_COLUMNS[by] for by in question.dimensions]
     return (
-        select(*(name.label(by.value) for by, name in zip(question.dimensions, names, strict=True)), *sums)
+        select(
+            *(name.label(by.value) for by, name in zip(question.dimensions, names, strict=True)),
+            *question.wanted(sums),
+        )
         .select_from(rows)
         .where(*when, *calls_where(question, moments))
         .group_by(*names)

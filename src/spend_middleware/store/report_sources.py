@@ -287,6 +287,9 @@ ADJUSTMENT_SUMS = _all_summed(_OF_AN_ADJUSTMENT)
 SUMS_OF_PARTS = _all_summed({name: column(name, BigInteger) for name in SUMS})
 """The sums over rows of any one thing that has a rollup's columns."""
 
+RANKED = ("spend_micros", "spend_rest", "requests")
+"""The sums that "greatest spend first" needs."""
+
 _WIDTH = len(SUMS)
 if SUMS[2:] != tuple(Sums.__dataclass_fields__)[1:]:
     raise AssertionError("the columns of a rollup and the fields of Sums must have one order")

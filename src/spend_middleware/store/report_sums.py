@@ -17,7 +17,7 @@ from spend_middleware.store.report_query import (
     answer_between,
 )
 from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
-from spend_middleware.store.report_sources import spend_order, sums_of
+from spend_middleware.store.report_sources import RANKED, spend_order, sums_of
 from spend_middleware.store.report_values import (
     By,
     Filter,
@@ -30,6 +30,7 @@ from spend_middleware.store.report_values import (
     TagSpend,
     added,
 )
+from spend_middleware.store.rollups import MICRO
 from spend_middleware.store.zones import Window, moment_of
 
 _FEW = 500
@@ -69,6 +70,8 @@ def by_window(
 ) -> Iterator[Group]:
     """Yield the sums by the question's dimensions, greatest spend first, within each day if days are asked for."""
     for asked, part, prefix in _days_of(connection, question, window):
+        if limit is not None and limit <= _FEW and not adds_calls(asked, part):
+            asked = _of_the_first(connection, asked, part, limit)
         lines = answer(asked, part)
         groups = fetch(connection, asked, _greatest_first(connection, asked, lines).limit(limit), prefix)
         yield from groups
@@ -87,6 +90,26 @@ def _days_of(
         return
     for day in days_with_calls(connection, window):
         yield question.without_day(), replace(window, start=day, end=day), (day.isoformat(),)
+
+
+def _of_the_first(connection: Connection, question: Question, window: Window, limit: int) -> Question:
+    """Return the question about those names alone that come first, so that no other sums are added up for the rest."""
+    if len(question.dimensions) != 1 or By.DAY in question.dimensions:
+        return question
+    (by,) = question.dimensions
+    names = tuple(name for (name,), _ in spent(connection, question, window, limit))
+    return replace(question, where=replace(question.where, **{by.value: names}))
+
+
+def spent(
+    connection: Connection, question: Question, window: Window, limit: int | None = None
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yield the keys of each group and its spend in pico-dollars, in the order of `by_window`, without other sums."""
+    for asked, part, prefix in _days_of(connection, question, window):
+        ranked = replace(asked, sums=RANKED)
+        statement = _greatest_first(connection, ranked, answer(ranked, part)).limit(limit)
+        for *names, micros, rest, _ in connection.execute(statement):
+            yield (*prefix, *names), micros * MICRO + rest
 
 
 def _greatest_first(connection: Connection, question: Question, lines: Subquery) -> Select[Any]:
