@@ -69,10 +69,15 @@ def test_groups_come_by_spend_and_then_by_name(filled: Books) -> None:
 
 
 def test_a_limit_keeps_the_greatest_and_the_whole_total(filled: Books) -> None:
-    everything = filled.reports.by([By.KEY], EVERYTHING)
-    two = filled.reports.by([By.KEY], EVERYTHING, limit=2)
-    assert two.groups == everything.groups[:2]
-    assert two.total == everything.total
+    settle(filled.ledger, today=date(2026, 4, 20))
+    periods = (ALL_TIME, Period(start=START, end=END))
+    wheres = (Filter(), Filter(tag=("red", "a b")), Filter(model=("none",)))
+    for grouping, period, where in itertools.product(GROUPINGS[:-4], periods, wheres):
+        everything = filled.reports.by(grouping, EVERYTHING, period, where)
+        for limit in (1, 4):
+            some = filled.reports.by(grouping, EVERYTHING, period, where, limit=limit)
+            assert some.groups == everything.groups[:limit], (grouping, period, where)
+            assert some.total == everything.total
 
 
 FILTERS: list[tuple[Filter, Callable[[Row], bool]]] = [

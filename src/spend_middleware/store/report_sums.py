@@ -98,7 +98,8 @@ def _of_the_first(connection: Connection, question: Question, window: Window, li
         return question
     (by,) = question.dimensions
     names = tuple(name for (name,), _ in spent(connection, question, window, limit))
-    return replace(question, where=replace(question.where, **{by.value: names}))
+    # Without names anything would be meant.
+    return replace(question, where=replace(question.where, **{by.value: names})) if names else question
 
 
 def spent(
