@@ -22,6 +22,13 @@ from spend_middleware.store.zones import Known, Window, bounded, day_end, day_st
 _STEPS_BETWEEN_LOOKS = 20_000
 """SQLite's virtual machine instructions between two looks at the clock: about a millisecond."""
 
+_PLANS = "set_config('jit', 'off', true), set_config('parallel_setup_cost', '100000', true)"
+"""PostgreSQL's settings of a reading transaction.
+
+Most answers take a few milliseconds, less than it takes to compile their statement or to start processes that share the
+work, and a report should not occupy more than one of the server's. Where calls by the million are added up it still may.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -98,7 +105,8 @@ def _on_postgres(engine: Engine, seconds: float) -> Iterator[Connection]:
     with engine.connect() as connection:
         own = connection.execution_options(**options)
         with own.begin() as transaction:
-            own.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            limit = f"set_config('statement_timeout', '{int(seconds * 1000)}', true)"
+            own.exec_driver_sql(f"SELECT {limit}, {_PLANS}")
             yield own
             if transaction.is_active:
                 transaction.rollback()
