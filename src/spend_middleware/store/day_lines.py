@@ -53,8 +53,8 @@ def _insert(connection: Connection, rows: Any) -> None:
 def _calls(connection: Connection, zone: str, days: Sequence[str] | None = None) -> dict[str, int]:
     """Return the days of a zone that have calls, and how many."""
     own = [NAMES.c.kind == "total", NAMES.c.zone == zone, NAMES.c.name == ""]
-    if days is not None:
-        own.append(NAMES.c.day.in_(days))
+    if days:
+        own += [NAMES.c.day >= min(days), NAMES.c.day <= max(days)]
     counted = select(NAMES.c.day, func.sum(NAMES.c.requests)).where(*own).group_by(NAMES.c.day)
     return {day: int(calls) for day, calls in connection.execute(counted)}
 
@@ -77,15 +77,20 @@ def lines_by_day(
     """Return how many lines each of the days has, of those that have any."""
     entity = question.dimensions[0]
     wanted = [day.isoformat() for day in days]
-    known: list[str] = []
-    if _is_kept(question):
-        known = _good(connection, zone, wanted)
+    known = _good(connection, zone, wanted) if _is_kept(question) else []
     found: dict[str, int] = {}
     if known:
-        own = (DAY_LINES.c.kind == KIND_OF[entity], DAY_LINES.c.zone == zone, DAY_LINES.c.day.in_(known))
+        own = (
+            DAY_LINES.c.kind == KIND_OF[entity],
+            DAY_LINES.c.zone == zone,
+            # Not a list: PostgreSQL without statistics would read all days and look each one up in it.
+            DAY_LINES.c.day >= min(known),
+            DAY_LINES.c.day <= max(known),
+        )
         names = question.conditions({entity: DAY_LINES.c.name}) if entity in FINE else []
         statement = select(DAY_LINES.c.day, func.sum(DAY_LINES.c.lines)).where(*own, *names)
-        found = {day: int(lines) for day, lines in connection.execute(statement.group_by(DAY_LINES.c.day))}
+        counts = connection.execute(statement.group_by(DAY_LINES.c.day))
+        found = {day: int(lines) for day, lines in counts if day in known}
     rest = sorted(set(wanted) - set(known))
     if rest:
         lines = _lines(question, zone, rest, By.DAY).subquery("lines")

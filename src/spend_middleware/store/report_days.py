@@ -22,7 +22,6 @@ from spend_middleware.store.report_values import (
     KeySpend,
     Period,
     Scope,
-    Sums,
     added,
 )
 from spend_middleware.store.zones import Window
@@ -74,16 +73,22 @@ def daily_summary(reader: Reader, scope: Scope, period: Period, where: Filter) -
 
 def _folded(reader: Reader, scope: Scope, window: Window, where: Filter) -> Iterator[DaySummary]:
     """Yield the summaries of a few owners' calls, from one wide reading."""
-    summaries: dict[str, DaySummary] = {}
+    days: dict[str, list[Group]] = {}
     with reader.reading() as connection:
         question = Question((By.DAY, By.KEY, By.USER, By.MODEL), scope, where)
         for line in by_window(connection, question, window):
-            day, *named = line.keys
-            summary = summaries.get(day) or DaySummary(day, Sums(), {}, {}, {})
-            for spent, name in zip((summary.keys, summary.users, summary.models), named, strict=True):
-                spent[name] = spent.get(name, 0) + line.sums.spend_pico
-            summaries[day] = replace(summary, sums=summary.sums + line.sums)
-    yield from summaries.values()
+            days.setdefault(line.keys[0], []).append(line)
+    for day, lines in days.items():
+        keys, users, models = (_spent_by(lines, place) for place in (1, 2, 3))
+        yield DaySummary(day, added(line.sums for line in lines), keys, users, models)
+
+
+def _spent_by(lines: Iterable[Group], place: int) -> dict[str, int]:
+    amounts: dict[str, int] = {}
+    for line in lines:
+        name = line.keys[place]
+        amounts[name] = amounts.get(name, 0) + line.sums.spend_pico
+    return amounts
 
 
 def _summaries(reader: Reader, scope: Scope, window: Window, where: Filter) -> Iterator[DaySummary]:

@@ -148,6 +148,22 @@ def _with_a_plus(element: unsought, compiler: SQLCompiler, **more: Any) -> str:
     return f"+{compiler.process(element.clauses, **more)}"
 
 
+class sorted_after(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """A number to sort by when the rows have been found, in no case along an index of it.
+
+    PostgreSQL without statistics, or with those of a small table, would rather walk through all calls in their order
+    until it has met a page of one session's, than look these few up and sort them.
+    """
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(sorted_after)
+def _computed(element: sorted_after, compiler: SQLCompiler, **more: Any) -> str:
+    return f"({compiler.process(element.clauses, **more)} + 0)"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A rollup: its table, which columns hold which dimension, and the kind of its rows where it holds several.

@@ -130,7 +130,7 @@ def fetch(
     width = len(question.dimensions)
     return [
         Group((*prefix, *line[:width]), sums_of(line))
-        for line in connection.execute(statement)
+        for line in connection.execute(statement).all()
         if width or line.requests
     ]
 

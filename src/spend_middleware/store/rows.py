@@ -21,7 +21,7 @@ from sqlalchemy import (
 from spend_middleware.store.records import COLUMNS, storable
 from spend_middleware.store.report_query import Moments
 from spend_middleware.store.report_reader import Reader, exactly
-from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, LOGS, TAGS, one_of
+from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, LOGS, TAGS, one_of, sorted_after
 from spend_middleware.store.report_values import (
     Adjustment,
     Cursor,
@@ -32,7 +32,7 @@ from spend_middleware.store.report_values import (
     Scope,
 )
 from spend_middleware.store.rows_count import count_of, skip_days, skip_rows
-from spend_middleware.store.rows_filter import ORDERS, Place, conditions
+from spend_middleware.store.rows_filter import ORDERS, Place, conditions, names_ids
 from spend_middleware.store.zones import rows_since
 
 _AT_ONCE = 1_000
@@ -80,7 +80,8 @@ def _read(connection: Connection, scope: Scope, where: LogFilter, place: Place, 
         statement = _tagged(connection, scope, where, place, limit)
     else:
         id_, start = exactly(connection, LOGS.c.id), LOGS.c.start_time
-        order = [start, id_] if place.order is LogOrder.START else [ORDERS[place.order], start, id_]
+        first = sorted_after(start) if names_ids(where) else start
+        order = [first, id_] if place.order is LogOrder.START else [ORDERS[place.order], start, id_]
         if place.order is LogOrder.MODEL:
             order[0] = exactly(connection, order[0])
         asked = [*conditions(scope, where), *_behind(place, start, id_)]

@@ -89,13 +89,19 @@ def skip_rows(
         return where, place
     start, asked = _in_order(scope, where)
     order = start.desc() if place.descending else start.asc()
-    at = connection.scalar(select(start).where(*asked).order_by(order).limit(1).offset(place.offset))
-    if at is None:  # beyond the last row
+    # The row that the page begins with, and the one before it: only rows of one moment have to be counted.
+    around = select(start).where(*asked).order_by(order).limit(2).offset(place.offset - 1)
+    starts = list(connection.scalars(around))
+    if len(starts) < 2:  # beyond the last row
         return where, place
-    # Instead of a condition of its own: with two lower bounds SQLite may begin at the wrong one.
-    before = replace(where, since=at + 1) if place.descending else replace(where, until=at)
-    start, asked = _in_order(scope, before)
-    skipped = connection.scalar(select(func.count(start)).where(*asked)) or 0
+    before, at = starts
+    skipped = place.offset
+    if before == at:
+        # Instead of a condition of its own: with two lower bounds SQLite may begin at the wrong one.
+        start, asked = _in_order(
+            scope, replace(where, since=at + 1) if place.descending else replace(where, until=at)
+        )
+        skipped = connection.scalar(select(func.count(start)).where(*asked)) or 0
     near = replace(place, offset=place.offset - skipped)
     return (replace(where, until=at + 1) if place.descending else replace(where, since=at)), near
 

@@ -57,6 +57,11 @@ class Place:
     descending: bool = True
 
 
+def names_ids(where: LogFilter) -> bool:
+    """Return whether a filter names an id, which few calls have."""
+    return any(value is not None for value in (where.request_id, where.session_id, where.trace_id))
+
+
 def conditions(scope: Scope, where: LogFilter) -> list[ColumnElement[bool]]:
     """Return what must hold for a row to be shown."""
     moments = Moments(where.since, where.until)
