@@ -90,7 +90,7 @@ class Model:
         self.kept = max(self.kept, micros(cutoff.isoformat()))
 
     def bring(self, seed: int) -> None:
-        for one in calls(3, seed=seed + 10_000):
+        for one in calls(3, seed=seed + 20_000):  # none that was recorded
             if one["start_time"] < self.kept:
                 continue
             theirs = {

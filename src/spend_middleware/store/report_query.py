@@ -21,6 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from spend_middleware.store.report_hints import rare, unsought
 from spend_middleware.store.report_sources import (
     ADJUSTMENT_SUMS,
     ADJUSTMENTS,
@@ -31,13 +32,12 @@ from spend_middleware.store.report_sources import (
     TAGS,
     TAGS_OF_CALL,
     Source,
+    days_of,
     of_zone,
     one_of,
     own_sums,
-    rare,
     source_for,
     stored_sums,
-    unsought,
     untagged_source,
     visible,
 )
@@ -204,7 +204,7 @@ def _whole_days(
     spans, days = parts
     of_spans = [
         of_zone(spanned.table, zone, question.named()),
-        spanned.table.c.span.in_([span.name for span in spans]),
+        spanned.table.c.span.in_(days_of(spanned.table, [span.name for span in spans], question.named())),
     ]
     if not days:
         return [_from_rollup(question, spanned, of_spans)]
@@ -230,12 +230,14 @@ def _days(
     question: Question, source: Source, zone: str, start: date | None, end: date | None
 ) -> list[ColumnElement[bool]]:
     day, conditions = source.columns[By.DAY], [of_zone(source.table, zone, question.named())]
+    ends = [end.isoformat() for end in (start, end) if end is not None]
+    said = days_of(source.table, ends, question.named())
     if start is not None and start == end:
-        return [*conditions, day == start.isoformat()]
+        return [*conditions, day == said[0]]
     if start is not None:
-        conditions.append(day >= start.isoformat())
+        conditions.append(day >= said[0])
     if end is not None:
-        conditions.append(day <= end.isoformat())
+        conditions.append(day <= said[-1])
     return conditions
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Integer,
     Table,
     and_,
     case,
@@ -27,15 +26,13 @@ from sqlalchemy import (
     or_,
     type_coerce,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from spend_middleware.call import Status, UsageSource
 from spend_middleware.store.records import storable
+from spend_middleware.store.report_hints import common, unfolded, unforeseen
 from spend_middleware.store.report_values import By, Scope, Sums
 from spend_middleware.store.rollups import KINDS, MICRO, SUMS
-from spend_middleware.store.tables import OWNED, SpendModel
+from spend_middleware.store.tables import OWNED, Name, SpendModel
 
 _TABLES = SpendModel.metadata.tables
 LOGS: Table = _TABLES["spend_logs"]
@@ -63,62 +60,14 @@ _INDEXED = {
 """Rollups whose key begins with zone and day -> the dimensions that they have an index for."""
 
 
-class common(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """A condition that most rows meet, which SQLite is told; PostgreSQL has statistics and knows.
-
-    Nobody runs ANALYZE on an application's SQLite file, and without statistics its planner takes every equality for a
-    rare one: it would read all days of a zone to find one name (https://www.sqlite.org/lang_corefunc.html#likelihood).
-    """
-
-    type = (
-        Integer()
-    )  # called boolean, SQLAlchemy would compare it with 1, and SQLite no longer see the column in it
-    inherit_cache = True
-
-
-class rare(FunctionElement[Any]):  # noqa: N801
-    """A condition that few rows meet, which SQLite is told too."""
-
-    type = Integer()
-    inherit_cache = True
-
-
-@compiles(common)
-@compiles(rare)
-def _as_it_is(element: FunctionElement[Any], compiler: SQLCompiler, **more: Any) -> str:
-    return compiler.process(element.clauses, **more)
-
-
-@compiles(common, "sqlite")
-def _with_its_likelihood(element: common, compiler: SQLCompiler, **more: Any) -> str:
-    return f"likelihood({compiler.process(element.clauses, **more)}, 0.9)"
-
-
-@compiles(rare, "sqlite")
-def _with_its_rarity(element: rare, compiler: SQLCompiler, **more: Any) -> str:
-    return f"likelihood({compiler.process(element.clauses, **more)}, 0.00001)"
-
-
-class unfolded(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """The texts of a JSON list as rows: a row's tags need no index that leads from rows to tags."""
-
-    inherit_cache = True
-
-
-@compiles(unfolded)
-def _of_jsonb(element: unfolded, compiler: SQLCompiler, **more: Any) -> str:
-    return f"jsonb_array_elements_text(CAST({compiler.process(element.clauses, **more)} AS jsonb))"
-
-
-@compiles(unfolded, "sqlite")
-def _of_json(element: unfolded, compiler: SQLCompiler, **more: Any) -> str:
-    return f"json_each({compiler.process(element.clauses, **more)})"
-
-
 TAGS_OF_CALL = unfolded(LOGS.c.request_tags).table_valued(
     column("value", LOGS.c.request_tags.type), name="own_tags"
 )
 """A call's tags, to be joined with its row."""
+
+
+def _is_sought(table: Table, named: Iterable[By]) -> bool:
+    return bool(_INDEXED.get(table, frozenset()) & frozenset(named))
 
 
 def of_zone(table: Table, zone: str, named: Iterable[By]) -> ColumnElement[Any]:
@@ -128,40 +77,13 @@ def of_zone(table: Table, zone: str, named: Iterable[By]) -> ColumnElement[Any]:
         named: The dimensions of which certain values are asked for; an index of theirs is to be taken.
     """
     condition = table.c.zone == zone
-    return common(condition) if _INDEXED.get(table, frozenset()) & frozenset(named) else condition
+    return common(condition) if _is_sought(table, named) else condition
 
 
-class unsought(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """A column that SQLite shall not look rows up by, so that it begins with the other table of a join."""
-
-    type = Integer()
-    inherit_cache = True
-
-
-@compiles(unsought)
-def _plain(element: unsought, compiler: SQLCompiler, **more: Any) -> str:
-    return compiler.process(element.clauses, **more)
-
-
-@compiles(unsought, "sqlite")
-def _with_a_plus(element: unsought, compiler: SQLCompiler, **more: Any) -> str:
-    return f"+{compiler.process(element.clauses, **more)}"
-
-
-class sorted_after(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """A number to sort by when the rows have been found, in no case along an index of it.
-
-    PostgreSQL without statistics, or with those of a small table, would rather walk through all calls in their order
-    until it has met a page of one session's, than look these few up and sort them.
-    """
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(sorted_after)
-def _computed(element: sorted_after, compiler: SQLCompiler, **more: Any) -> str:
-    return f"({compiler.process(element.clauses, **more)} + 0)"
+def days_of(table: Table, days: Iterable[str], named: Iterable[By]) -> list[ColumnElement[str]]:
+    """Return days, or names of spans, as what a rollup's column of them is compared with."""
+    texts = [literal(day, Name) for day in days]
+    return [unforeseen(text) for text in texts] if _is_sought(table, named) else list(texts)
 
 
 @dataclass(frozen=True, slots=True)

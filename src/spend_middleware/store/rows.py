@@ -19,9 +19,10 @@ from sqlalchemy import (
 )
 
 from spend_middleware.store.records import COLUMNS, storable
+from spend_middleware.store.report_hints import sorted_after
 from spend_middleware.store.report_query import Moments
 from spend_middleware.store.report_reader import Reader, exactly
-from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, LOGS, TAGS, one_of, sorted_after
+from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, LOGS, TAGS, one_of
 from spend_middleware.store.report_values import (
     Adjustment,
     Cursor,
