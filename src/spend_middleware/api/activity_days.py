@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from spend_middleware.api.access import Caller
 from spend_middleware.api.activity_asked import Asked
-from spend_middleware.api.answers import TOTAL_HEADER, answer, counted, number, plain
+from spend_middleware.api.answers import TOTAL_HEADER, counted, number, plain, to_json, written
 from spend_middleware.api.asked import House
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.names import entity_names, key_names
@@ -105,9 +105,11 @@ def _shown(
     known = key_names(house, {key for day in days for key in _keys(day)})
     names = {name for day in days for name in day.breakdown.get("entities", {})}
     metadata = entity_names(house, by, names)
-    content = {"results": [_day(day, known, metadata) for day in days], "metadata": totals}
+    # A day may be as long as megabytes: no more than one is in memory as anything but text.
+    results = ",".join(to_json(_day(day, known, metadata)) for day in days)
+    text = f'{{"results":[{results}],"metadata":{to_json(totals)}}}'
     headers = counted(found.total.unpriced, found.total.estimated)
-    return answer(content, {**headers, TOTAL_HEADER: plain(found.total.spend)})
+    return written(text, {**headers, TOTAL_HEADER: plain(found.total.spend)})
 
 
 def _keys(day: ActivityDay) -> set[str]:

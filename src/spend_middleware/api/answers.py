@@ -50,7 +50,12 @@ def to_json(content: Any) -> str:
 
 def answer(content: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Return a whole answer; it is rendered here, so that amounts keep their form."""
-    return Response(to_json(content), media_type="application/json", headers=dict(headers or {}))
+    return written(to_json(content), headers)
+
+
+def written(text: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that is JSON text already."""
+    return Response(text, media_type="application/json", headers=dict(headers or {}))
 
 
 def counted(unpriced: int, estimated: int = 0) -> dict[str, str]:

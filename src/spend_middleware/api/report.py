@@ -31,6 +31,7 @@ from spend_middleware.store.report_values import (
     Period,
     Scope,
     Sums,
+    added,
 )
 
 routes = Routes("Budget & Spend Tracking")
@@ -149,7 +150,7 @@ def _named(
     parts: Iterable[DayGroup], grouping: Grouping, aliases: dict[str, str], shared: set[str]
 ) -> Iterator[Named]:
     """Yield a day's parts under their names; teams under one name are one, as in LiteLLM, and come last."""
-    merged: dict[tuple[str, ...], tuple[Sums, dict[tuple[str, str], Sums]]] = {}
+    merged: dict[tuple[str, ...], dict[tuple[str, str], Sums]] = {}
     for part in parts:
         if grouping.by[0] is not By.TEAM:
             yield part.keys, part.sums, part.details
@@ -159,14 +160,15 @@ def _named(
         if alias != UNASSIGNED_TEAM and alias not in shared:
             yield names, part.sums, part.details
             continue
-        sums, details = merged.get(names, (Sums(), {}))
+        details = merged.setdefault(names, {})
         for detail in part.details:
             place = (detail.model, detail.api_key)
-            details[place] = details.get(place, Sums()) + detail.sums
-        merged[names] = (sums + part.sums, details)
-    for names, (sums, details) in sorted(merged.items()):
-        listed = [Detail(model, key, part_sums) for (model, key), part_sums in details.items()]
-        yield names, sums, sorted(listed, key=lambda d: (-d.sums.spend_pico, d.model, d.api_key))
+            before = details.get(place)
+            details[place] = detail.sums if before is None else before + detail.sums
+    for names, details in sorted(merged.items()):
+        listed = [Detail(model, key, sums) for (model, key), sums in details.items()]
+        listed.sort(key=lambda d: (-d.sums.spend_pico, d.model, d.api_key))
+        yield names, added(detail.sums for detail in listed), listed
 
 
 def _part(

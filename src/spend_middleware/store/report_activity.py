@@ -195,11 +195,12 @@ def _fetch(
 
 def _parts(groups: Sequence[Group], column: int) -> dict[str, ActivityPart]:
     """Return the sums by the value of one column, and by key within each."""
-    sums: dict[str, Sums] = {}
-    keys: dict[str, dict[str, Sums]] = {}
+    members: dict[str, dict[str, list[Sums]]] = {}
     for group in groups:
-        name, key = group.keys[column], group.keys[1]
-        sums[name] = sums.get(name, Sums()) + group.sums
-        own = keys.setdefault(name, {})
-        own[key] = own.get(key, Sums()) + group.sums
-    return {name: ActivityPart(sums[name], keys[name]) for name in sorted(sums)}
+        own = members.setdefault(group.keys[column], {})
+        own.setdefault(group.keys[1], []).append(group.sums)
+    parts = {}
+    for name in sorted(members):
+        keys = {key: added(sums) for key, sums in members[name].items()}
+        parts[name] = ActivityPart(added(keys.values()), keys)
+    return parts

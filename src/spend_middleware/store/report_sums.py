@@ -130,7 +130,7 @@ def fetch(
     width = len(question.dimensions)
     return [
         Group((*prefix, *line[:width]), sums_of(line))
-        for line in connection.execute(statement).all()
+        for line in connection.execute(statement)
         if width or line.requests
     ]
 

@@ -166,7 +166,8 @@ _each = attrgetter(*Sums.__dataclass_fields__)
 
 def added(parts: Iterable[Sums]) -> Sums:
     """Return many sums added up, column by column."""
-    return Sums(*map(sum, zip(*map(_each, parts), strict=True)))
+    every = list(parts)
+    return every[0] if len(every) == 1 else Sums(*map(sum, zip(*map(_each, every), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
