@@ -50,6 +50,8 @@ def questions(reports: Reports) -> dict[str, Callable[[], Any]]:
         "total by model": lambda: by([By.MODEL], EVERYTHING, all_days),
         "total by provider": lambda: by([By.PROVIDER], EVERYTHING, all_days),
         "total by key": lambda: by([By.KEY], EVERYTHING, all_days, limit=100),
+        "total by user": lambda: by([By.USER], EVERYTHING, all_days, limit=100),
+        "total by customer": lambda: by([By.END_USER], EVERYTHING, all_days, limit=100),
         "total by team, 60 days": lambda: by([By.TEAM], EVERYTHING, two_months),
         "total by key, 67 days": lambda: by([By.KEY], EVERYTHING, middle, limit=100),
         "total by customer, 67 days": lambda: by([By.END_USER], EVERYTHING, middle, limit=100),
@@ -168,11 +170,14 @@ def compare(url: str, sizes: Sequence[int], keep: str | None = None) -> None:
 
 
 def table(sizes: Sequence[int], columns: Sequence[dict[str, float]]) -> None:
-    """Print a line for each name, a column for each size, and the ratio of the last to the first."""
-    print(f"{'':40}" + "".join(f"{count:>14,}" for count in sizes) + f"{'ratio':>9}")
+    """Print a line for each name, a column for each size, and the ratio of each to the first; more than 2 is marked."""
+    ratios = "".join(f"{f'/ {sizes[0]:,}':>12}" for _ in sizes[1:])
+    print(f"{'':40}" + "".join(f"{count:>14,}" for count in sizes) + ratios)
     for name in columns[0]:
         cells = [column[name] for column in columns]
-        print(f"{name:40}" + "".join(f"{cell:14.2f}" for cell in cells) + f"{cells[-1] / cells[0]:9.2f}")
+        grown = [cell / cells[0] for cell in cells[1:]]
+        line = "".join(f"{cell:14.2f}" for cell in cells) + "".join(f"{ratio:12.2f}" for ratio in grown)
+        print(f"{name:40}{line}" + ("  over 2" if grown and grown[-1] > 2 else ""))
 
 
 def main() -> None:
