@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from ledger_calls import Books, calls, grouped, total_of
 from ledger_rows import row
-from spend_middleware.store import report_activity, report_days, report_sums
+from spend_middleware.store import report_activity, report_days, report_stream
 from spend_middleware.store.report_values import EVERYTHING, By, Filter, Period, Sums
+from spend_middleware.store.settle import settle
 
 ROWS = calls(250, seed=3)
 START, END = date(2026, 3, 24), date(2026, 4, 6)
@@ -76,7 +77,7 @@ def test_keys_come_by_spend_with_their_models(filled: Books) -> None:
 
 
 def test_long_answers_come_in_chunks_and_lose_nothing(filled: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_sums, "_CHUNK", 7)
+    monkeypatch.setattr(report_stream, "_CHUNK", 7)
     monkeypatch.setattr(report_days, "_KEYS_AT_ONCE", 2)
     monkeypatch.setattr(report_days, "_DAYS_AT_ONCE", 3)
     monkeypatch.setattr(report_days, "_FEW_DAYS_AT_ONCE", 2)
@@ -84,13 +85,29 @@ def test_long_answers_come_in_chunks_and_lose_nothing(filled: Books, monkeypatch
     lines = list(filled.reports.stream(grouping, EVERYTHING))
     assert {line.keys: line.sums for line in lines} == grouped(ROWS, grouping)
     assert [line.keys for line in lines] == sorted(line.keys for line in lines)
-    flat = list(filled.reports.stream([By.MODEL, By.TAG], EVERYTHING))
-    assert {line.keys: line.sums for line in flat} == grouped(ROWS, [By.MODEL, By.TAG])
+    settle(filled.ledger, today=END + timedelta(days=9))
+    for grouping in ([By.MODEL, By.TAG], [By.KEY], [By.TEAM, By.KEY, By.MODEL], [By.END_USER, By.MODEL]):
+        for period in (Period(), Period(start=START, end=END), Period(start=START, end=START)):
+            flat = list(filled.reports.stream(grouping, EVERYTHING, period))
+            expected = grouped(ROWS, grouping, start=period.start, end=period.end)
+            assert {line.keys: line.sums for line in flat} == expected
+            assert [line.keys for line in flat] == sorted(expected)
     assert sum(key.sums.requests for key in filled.reports.by_key(EVERYTHING, Period())) == len(ROWS)
     for where in (Filter(), Filter(provider=("openai", "anthropic"))):
         assert sum(
             day.sums.requests for day in filled.reports.daily_summary(EVERYTHING, Period(), where)
         ) == len(ROWS)
+
+
+def test_keys_of_some_owner_are_the_same_read_at_once_or_in_parts(
+    filled: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report_days, "_KEYS_AT_ONCE", 2)
+    for where in (Filter(team_id=("team1",)), Filter(end_user=("ana",)), Filter(api_key=("key1", "key5"))):
+        at_once = list(filled.reports.by_key(EVERYTHING, PERIODS[0], where))
+        with monkeypatch.context() as few:
+            few.setattr(report_days, "_LINES_AT_ONCE", 3)
+            assert list(filled.reports.by_key(EVERYTHING, PERIODS[0], where)) == at_once
 
 
 ENTITIES = [By.USER, By.TEAM, By.ORGANIZATION, By.END_USER, By.TAG]

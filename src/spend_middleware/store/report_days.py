@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from spend_middleware.store.report_query import Question
 from spend_middleware.store.report_reader import Reader, days_with_calls
-from spend_middleware.store.report_sums import by_window, spent, stream
+from spend_middleware.store.report_stream import stream
+from spend_middleware.store.report_sums import by_window, spent
 from spend_middleware.store.report_values import (
     By,
     DayGroup,

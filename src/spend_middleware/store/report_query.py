@@ -136,13 +136,23 @@ def answer(question: Question, window: Window, source: Source | None = None) -> 
     Args:
         source: The rollup to read; the smallest that answers when None.
     """
+    parts = rollup_parts(question, window, source)
+    if parts is None:
+        return answer_between(question, Moments(window.since, window.until), window.known)
+    return _joined(question, parts)
+
+
+def rollup_parts(
+    question: Question, window: Window, source: Source | None = None
+) -> list[Select[Any]] | None:
+    """Return the selections from rollups that make up an answer, a single one grouped; None where calls are needed."""
     source = source or question.source(all_time=window.open)
     if source is None or (source.daily and not _has_days(question, window)):
-        return answer_between(question, Moments(window.since, window.until), window.known)
+        return None
     if not source.daily:
-        return _from_rollup(question, source, []).subquery("answer")
+        return [_from_rollup(question, source, [])]
     zone = window.zone if window.rolled else UTC_ZONE
-    return _joined(question, _whole_days(question, source, zone, (window.start, window.end), window.known))
+    return _whole_days(question, source, zone, (window.start, window.end), window.known)
 
 
 def _has_days(question: Question, window: Window) -> bool:

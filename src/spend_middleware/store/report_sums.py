@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Subquery, literal, select, tuple_
+from sqlalchemy import Connection, Select, Subquery, select
 
 from spend_middleware.store.report_query import (
     Moments,
@@ -35,9 +35,6 @@ from spend_middleware.store.zones import Window, moment_of
 
 _FEW = 500
 """Groups whose sums are quicker added up here than with another statement."""
-
-_CHUNK = 10_000
-"""Lines that a stream fetches at a time."""
 
 
 def total(reader: Reader, question: Question, period: Period) -> Sums:
@@ -133,46 +130,6 @@ def fetch(
         for line in connection.execute(statement)
         if width or line.requests
     ]
-
-
-def stream(reader: Reader, question: Question, period: Period) -> Iterator[Group]:
-    """Yield the groups ordered by their keys.
-
-    A grouping by day (its first dimension) is read day by day and in chunks, each in a transaction of its own: memory
-    stays flat however long the answer is, and a slow taker never holds a snapshot open, which would let SQLite's
-    write-ahead log grow.
-    """
-    if question.scope.nothing:
-        return
-    with reader.reading() as connection:
-        window = reader.window(connection, period)
-        days = [] if window.empty else days_with_calls(connection, window)
-    if question.dimensions[:1] != (By.DAY,):
-        yield from _chunks(reader, question, window)
-        return
-    for day in days:
-        one_day = replace(window, start=day, end=day)
-        yield from _chunks(reader, question.without_day(), one_day, (day.isoformat(),))
-
-
-def _chunks(
-    reader: Reader, question: Question, window: Window, prefix: tuple[str, ...] = ()
-) -> Iterator[Group]:
-    after: tuple[str, ...] | None = None
-    while True:
-        if after is not None:
-            question = replace(question, beginning=(question.dimensions[0], after[0]))
-        with reader.reading() as connection:
-            lines = answer(question, window)
-            names = [exactly(connection, lines.c[each.value]) for each in question.dimensions]
-            statement = select(lines).where(lines.c.requests > 0).order_by(*names).limit(_CHUNK)
-            if after is not None:
-                statement = statement.where(tuple_(*names) > tuple_(*(literal(key) for key in after)))
-            groups = fetch(connection, question, statement, prefix)
-        yield from groups
-        if len(groups) < _CHUNK or not names:
-            return
-        after = groups[-1].keys[len(prefix) :]
 
 
 def tags(reader: Reader, scope: Scope, period: Period, where: Filter, limit: int | None) -> TagReport:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from spend_middleware.settings import Settings
-from spend_middleware.store import report_days, report_sums, rows
+from spend_middleware.store import report_days, report_stream, report_sums, rows
 from spend_middleware.store.report_activity import daily_activity
 from spend_middleware.store.report_outcomes import Outcomes, outcomes
 from spend_middleware.store.report_query import Question
@@ -84,7 +84,7 @@ class Reports:
         self, dimensions: Sequence[By], scope: Scope, period: Period = ALL_TIME, where: Filter = NO_FILTER
     ) -> Iterator[Group]:
         """Yield the groups of `by` one after another, ordered by their keys, in flat memory."""
-        return report_sums.stream(self._reader, Question(_days_first(dimensions), scope, where), period)
+        return report_stream.stream(self._reader, Question(_days_first(dimensions), scope, where), period)
 
     def tags(
         self,
