@@ -12,6 +12,7 @@ Ten million calls take 15 GB and a quarter of an hour. --routes asks the whole s
 from __future__ import annotations
 
 import argparse
+import pickle
 import sys
 import tempfile
 import time
@@ -94,8 +95,10 @@ def questions(reports: Reports) -> dict[str, Callable[[], Any]]:
     }
 
 
-def measure(reports: Reports, clock: Callable[[], float]) -> dict[str, float]:
-    """Return the milliseconds of each question, the best of several: other work on the machine only adds.
+def measure(reports: Reports, clock: Callable[[], float]) -> dict[str, tuple[float, int]]:
+    """Return the milliseconds of each question, and the size of its answer.
+
+    The best of several: other work on the machine only adds.
 
     Args:
         clock: Of the processors that work for an answer.
@@ -105,11 +108,11 @@ def measure(reports: Reports, clock: Callable[[], float]) -> dict[str, float]:
         took = []
         for _ in range(REPEATS):
             began = clock()
-            ask()
+            answer = ask()
             took.append((clock() - began) * 1_000)
             if sum(took) > 10_000:
                 break
-        found[name] = min(took)
+        found[name] = min(took), len(pickle.dumps(answer))
     return found
 
 
@@ -169,15 +172,19 @@ def compare(url: str, sizes: Sequence[int], keep: str | None = None) -> None:
     table(sizes, columns)
 
 
-def table(sizes: Sequence[int], columns: Sequence[dict[str, float]]) -> None:
-    """Print a line for each name, a column for each size, and the ratio of each to the first; more than 2 is marked."""
+def table(sizes: Sequence[int], columns: Sequence[dict[str, tuple[float, int]]]) -> None:
+    """Print a line for each name: a column for each size, the ratio of each to the first, and how the answer has grown.
+
+    An answer that took more than twice as long, and grew less than that, is marked.
+    """
     ratios = "".join(f"{f'/ {sizes[0]:,}':>12}" for _ in sizes[1:])
-    print(f"{'':40}" + "".join(f"{count:>14,}" for count in sizes) + ratios)
+    print(f"{'':40}" + "".join(f"{count:>14,}" for count in sizes) + ratios + f"{'answer':>12}")
     for name in columns[0]:
-        cells = [column[name] for column in columns]
-        grown = [cell / cells[0] for cell in cells[1:]]
+        cells = [column[name][0] for column in columns]
+        grown = [cell / cells[0] for cell in cells[1:]] or [1.0]
+        answer = columns[-1][name][1] / columns[0][name][1]
         line = "".join(f"{cell:14.2f}" for cell in cells) + "".join(f"{ratio:12.2f}" for ratio in grown)
-        print(f"{name:40}{line}" + ("  over 2" if grown and grown[-1] > 2 else ""))
+        print(f"{name:40}{line}{answer:12.2f}" + ("  !" if grown[-1] > max(2, answer) else ""))
 
 
 def main() -> None:

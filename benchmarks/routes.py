@@ -126,7 +126,7 @@ async def ask(app: Any, path: str) -> tuple[int, int]:
     return status, size
 
 
-def measure(database: Database) -> dict[str, float]:
+def measure(database: Database) -> dict[str, tuple[float, int]]:
     """Return the milliseconds of each route, the best of several, and print the length of its answer."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -141,10 +141,11 @@ def measure(database: Database) -> dict[str, float]:
             spend.store.flush(60)
             before = _megabytes()
             for route in ROUTES:
-                found[route], size = _best(spend.app, route)
+                took, size = _best(spend.app, route)
+                found[route] = took, size
                 after = _megabytes()
                 grown = f", {after - before} MB more memory" if after > before + 5 else ""
-                print(f"{found[route]:12.1f} ms {size:12,} bytes  {route}{grown}", flush=True)
+                print(f"{took:12.1f} ms {size:12,} bytes  {route}{grown}", flush=True)
                 before = max(before, after)
     return found
 
