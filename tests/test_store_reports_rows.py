@@ -10,7 +10,7 @@ import pytest
 from ledger_calls import Books, Row, calls, micros
 from ledger_rows import row
 from spend_middleware.store import rows as rows_module
-from spend_middleware.store import rows_count
+from spend_middleware.store import rows_count, rows_sessions
 from spend_middleware.store.report_values import EVERYTHING, NOTHING, Cursor, LogFilter, LogOrder, Scope
 
 ROWS = [
@@ -154,6 +154,27 @@ def test_a_far_page_of_calls_that_began_together_meets_each_once(
             ]
             assert pages == whole
             assert len(set(pages)) == 100
+
+
+def test_a_piece_of_a_session_id_finds_the_same_rows_by_whole_ids(
+    filled: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows_sessions, "_MANY_CALLS", 1)
+    for few in (0, 1, 100):
+        monkeypatch.setattr(rows_sessions, "_FEW_SESSIONS", few)
+        for piece in ("SESSION-1", "ession-", "%", "nothing"):
+            for since in (None, NOON):
+                asked = LogFilter(session_part=piece, since=since)
+                own = [
+                    one
+                    for one in ROWS
+                    if piece.lower() in (one["session_id"] or "") and one["start_time"] >= (since or 0)
+                ]
+                page = filled.reports.logs(EVERYTHING, asked, limit=1_000)
+                assert [one.columns["id"] for one in page.rows] == newest_first(own)
+                assert page.total == len(own)
+                every = filled.reports.every_log(EVERYTHING, asked)
+                assert [one.columns["id"] for one in every] == newest_first(own)
 
 
 def test_orders_sort_by_what_they_say(filled: Books) -> None:

@@ -329,6 +329,7 @@ class LogFilter:
         search: A piece of text within request id, model, key alias, user, team or end user.
         min_spend: In pico-dollars, adjustments included; so is max_spend.
         session_part: A piece of the session id; alias_part is one of the key's alias.
+        session_ids: One of these sessions.
         call_types: One of these; other_call_types: none of these.
         cache_hit: Whether LiteLLM answered out of its cache; of rows that were imported from there alone.
         model_id: LiteLLM's deployment; of such rows too.
@@ -361,6 +362,7 @@ class LogFilter:
     max_spend: int | None = None
     search: str | None = None
     session_part: str | None = None
+    session_ids: tuple[str, ...] | None = None
     alias_part: str | None = None
     call_types: tuple[str, ...] | None = None
     other_call_types: tuple[str, ...] | None = None

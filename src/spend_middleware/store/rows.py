@@ -34,6 +34,7 @@ from spend_middleware.store.report_values import (
 )
 from spend_middleware.store.rows_count import count_of, skip_days, skip_rows
 from spend_middleware.store.rows_filter import ORDERS, Place, conditions, names_ids
+from spend_middleware.store.rows_sessions import with_whole_ids
 from spend_middleware.store.zones import rows_since
 
 _AT_ONCE = 1_000
@@ -52,7 +53,7 @@ def page(reader: Reader, scope: Scope, where: LogFilter, place: Place, *, limit:
     if scope.nothing:
         return LogPage((), 0 if count else -1, None)
     with reader.reading() as connection:
-        kept = _kept(connection, where)
+        kept = with_whole_ids(connection, scope, _kept(connection, where))
         total = count_of(connection, scope, kept) if count else -1
         near = skip_rows(connection, scope, *skip_days(connection, scope, kept, place))
         rows = [] if total == 0 else _read(connection, scope, *near, limit + 1)
@@ -63,6 +64,8 @@ def page(reader: Reader, scope: Scope, where: LogFilter, place: Place, *, limit:
 
 def every(reader: Reader, scope: Scope, where: LogFilter) -> Iterator[LogRow]:
     """Yield all rows that match, newest first; each page is a transaction of its own."""
+    with reader.reading() as connection:
+        where = with_whole_ids(connection, scope, where)
     place: Place | None = Place()
     while place is not None:
         found = page(reader, scope, where, place, limit=_AT_ONCE, count=False)

@@ -61,7 +61,7 @@ def _count_rows(connection: Connection, scope: Scope, where: LogFilter) -> int:
         tagged = [one_of(TAGS.c.tag, where.tag), *moments.within(TAGS.c.start_time)]
         rows = TAGS.join(LOGS, LOGS.c.id == TAGS.c.log_id)
         return int(connection.scalar(select(func.count()).select_from(rows).where(*tagged, *asked)) or 0)
-    if where.tag and _named_alone(scope, where) == ("tag",):
+    if where.tag and named_alone(scope, where) == ("tag",):
         moments = Moments(where.since, where.until)
         tagged = [one_of(TAGS.c.tag, where.tag), *moments.within(TAGS.c.start_time)]
         return int(connection.scalar(select(func.count(TAGS.c.log_id.distinct())).where(*tagged)) or 0)
@@ -69,7 +69,7 @@ def _count_rows(connection: Connection, scope: Scope, where: LogFilter) -> int:
     return int(connection.scalar(statement) or 0)
 
 
-def _named_alone(scope: Scope, where: LogFilter) -> tuple[str, ...] | None:
+def named_alone(scope: Scope, where: LogFilter) -> tuple[str, ...] | None:
     """Return the fields of a filter that ask for something besides times; None for whoever may not see all rows."""
     if not scope.everything:
         return None
@@ -82,7 +82,7 @@ def skip_rows(
     connection: Connection, scope: Scope, where: LogFilter, place: Place
 ) -> tuple[LogFilter, Place]:
     """Return the same page without the rows that lie before it, which are counted along an index, not read."""
-    named = _named_alone(scope, where)
+    named = named_alone(scope, where)
     if place.offset < _NEAR or place.after or place.order is not LogOrder.START or named is None:
         return where, place
     if named and (len(named) > 1 or named[0] not in _INDEXED or len(getattr(where, named[0])) > 1):

@@ -59,7 +59,8 @@ class Place:
 
 def names_ids(where: LogFilter) -> bool:
     """Return whether a filter names an id, which few calls have."""
-    return any(value is not None for value in (where.request_id, where.session_id, where.trace_id))
+    ids = (where.request_id, where.session_id, where.trace_id, where.session_ids)
+    return any(value is not None for value in ids)
 
 
 def conditions(scope: Scope, where: LogFilter) -> list[ColumnElement[bool]]:
@@ -80,11 +81,13 @@ def conditions(scope: Scope, where: LogFilter) -> list[ColumnElement[bool]]:
     if where.max_spend is not None:
         found.append(_fitting(where.max_spend) >= _SPENT)
     if where.search:
-        found.append(or_(*(_contains(LOGS.c[name], where.search) for name in _SEARCHED)))
+        found.append(or_(*(contains(LOGS.c[name], where.search) for name in _SEARCHED)))
     if where.session_part:
-        found.append(_contains(LOGS.c.session_id, where.session_part))
+        found.append(contains(LOGS.c.session_id, where.session_part))
+    if where.session_ids is not None:
+        found.append(one_of(LOGS.c.session_id, where.session_ids))
     if where.alias_part:
-        found.append(_contains(LOGS.c.key_alias, where.alias_part))
+        found.append(contains(LOGS.c.key_alias, where.alias_part))
     if where.call_types is not None:
         found.append(one_of(LOGS.c.call_type, where.call_types))
     if where.other_call_types is not None:
@@ -95,13 +98,14 @@ def conditions(scope: Scope, where: LogFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def _contains(column: ColumnElement[str], part: str) -> ColumnElement[bool]:
+def contains(column: ColumnElement[str], part: str) -> ColumnElement[bool]:
+    """Return the condition that a column has a piece of text in it, in any case of letters."""
     return func.lower(column).contains(storable(part).lower(), autoescape=True)
 
 
 _KEPT: ColumnElement[str] = func.coalesce(LOGS.c.metadata, "")
 
-CACHE_HIT = _contains(_KEPT, '"cache_hit": "true"')
+CACHE_HIT = contains(_KEPT, '"cache_hit": "true"')
 """LiteLLM answered out of its cache: only rows that were imported from there say so."""
 
 
@@ -111,7 +115,7 @@ def _as_litellm_kept_it(where: LogFilter) -> list[ColumnElement[bool]]:
     if where.cache_hit is not None:
         found.append(CACHE_HIT if where.cache_hit else ~CACHE_HIT)
     if where.model_id is not None:
-        found.append(_contains(_KEPT, f'"model_id": {json.dumps(where.model_id)}'))
+        found.append(contains(_KEPT, f'"model_id": {json.dumps(where.model_id)}'))
     return found
 
 

@@ -1,8 +1,9 @@
-"""What whole sessions add up to: the calls of one session under one key."""
+"""Whole sessions: what the calls of one under one key add up to, and which ones a piece of an id means."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -17,12 +18,20 @@ from spend_middleware.store.report_sources import (
     one_of,
     sums_of,
 )
-from spend_middleware.store.report_values import Scope, SessionSums, Sums
+from spend_middleware.store.report_values import EVERYTHING, LogFilter, Scope, SessionSums, Sums
+from spend_middleware.store.rows_count import count_of, named_alone
+from spend_middleware.store.rows_filter import contains
 
 Session = tuple[str, str]
 """A session id and the key whose session it is: two callers may use one id."""
 
 _AT_ONCE = 500
+
+_MANY_CALLS = 200_000
+"""From so many calls on it is quicker to look through the ids of all sessions than through the calls."""
+
+_FEW_SESSIONS = 100
+"""Sessions that are named one by one."""
 
 
 def sessions_of(reader: Reader, scope: Scope, wanted: Iterable[Session]) -> dict[Session, SessionSums]:
@@ -71,3 +80,20 @@ def _lines(connection: Connection, scope: Scope, wanted: list[Session]) -> list[
         .group_by(*names)
     )
     return [*connection.execute(calls), *connection.execute(entries)]
+
+
+def with_whole_ids(connection: Connection, scope: Scope, where: LogFilter) -> LogFilter:
+    """Return a filter by a piece of a session id as one by whole ids, where calls are many and few sessions have it.
+
+    The ids stand in an index, which is looked through once; whoever asks about an owner too has few calls anyhow.
+    """
+    if not where.session_part or named_alone(scope, where) != ("session_part",):
+        return where
+    if count_of(connection, EVERYTHING, LogFilter(since=where.since, until=where.until)) < _MANY_CALLS:
+        return where
+    session = LOGS.c.session_id
+    having = select(session).where(session.is_not(None), contains(session, where.session_part))
+    ids = tuple(connection.scalars(having.distinct().limit(_FEW_SESSIONS + 1)))
+    if len(ids) > _FEW_SESSIONS:
+        return where
+    return replace(where, session_part=None, session_ids=ids)
