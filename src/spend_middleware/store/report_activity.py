@@ -112,8 +112,9 @@ def _counted(connection: Connection, question: Question, window: Window) -> _Lin
         found = [(date.fromisoformat(day), count) for day, count in lines_of.items()]
         return _Lines(question, tuple(sorted(found, reverse=True)))
     counts = []
+    bare = replace(question, sums=("requests",))
     for day in reversed(days):
-        lines = answer(question, replace(window, start=day, end=day))
+        lines = answer(bare, replace(window, start=day, end=day))
         count = connection.scalar(select(func.count()).select_from(lines).where(lines.c.requests > 0))
         if count:
             counts.append((day, count))

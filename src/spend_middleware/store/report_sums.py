@@ -162,7 +162,7 @@ def spend_since(
 
 def names(reader: Reader, name: By, scope: Scope, period: Period) -> list[str]:
     """Return the distinct values of a dimension, sorted."""
-    question = Question((name,), scope)
+    question = Question((name,), scope, sums=("requests",))
     with reader.reading() as connection:
         window = reader.window(connection, period)
         if scope.nothing or window.empty:
