@@ -81,6 +81,11 @@ _UNANSWERED = UNPRICED._replace(reason="no answer came; the provider may have bi
 _CUT_OFF = UNPRICED._replace(reason="the answer broke off; the provider may have billed the call")
 _UNREAD = UNPRICED._replace(reason="the answer could not be read; the provider may have billed the call")
 
+# A member of an enumeration is looked up on its class by a function of Python's own, until 3.12.
+_COMPLETE, _CUT, _BROKEN, _NO_ANSWER = Outcome.COMPLETE, Outcome.ABORTED, Outcome.BROKEN, Outcome.NO_ANSWER
+_SUCCESS, _FAILURE = Status.SUCCESS, Status.FAILURE
+_REPORTED = UsageSource.REPORTED
+
 
 def measure(
     exchange: Exchange, sent: Sent, book: PriceBook, attribution: Attribution = NOBODY, attempt: int = 0
@@ -103,7 +108,7 @@ def measure(
         status=exchange.status or 0,
         headers=exchange.headers,
         body=body,
-        complete=exchange.outcome is Outcome.COMPLETE and exchange.whole,
+        complete=exchange.outcome is _COMPLETE and exchange.whole,
     )
     reading = wire.read(route, sent, received)
     if not reading.billable or (route.follow_up and reading.once_key is None):
@@ -118,7 +123,7 @@ def measure(
 
 def _judge(exchange: Exchange, route: Route, received: Received, reading: Reading) -> None:
     """Call what came with a status of success and is no answer a failure: whoever called got none either."""
-    success = exchange.outcome is Outcome.COMPLETE and 200 <= received.status < 300
+    success = exchange.outcome is _COMPLETE and 200 <= received.status < 300
     if not success or reading.error_type or reading.pending or reading.reported_cost is not None:
         return
     # An encoding without its end, as some servers leave it, may have carried all of the answer.
@@ -153,14 +158,14 @@ def _call(
         first_token_at=exchange.first_byte,
         status=status,
         status_code=exchange.status,
-        error_type=error_of(exchange, reading) if status is not Status.SUCCESS else None,
+        error_type=error_of(exchange, reading) if status is not _SUCCESS else None,
         stream=reading.stream,
         attempt=attempt,
         response_id=reading.response_id,
         finish_reason=reading.finish_reason,
         service_tier=reading.service_tier or _text(content.get("service_tier")),
         usage=_usage(route, reading),
-        usage_source=UsageSource.NONE if reading.usage is None or reading.doubt else UsageSource.REPORTED,
+        usage_source=UsageSource.NONE if reading.usage is None or reading.doubt else _REPORTED,
         usage_note=reading.usage_note,
         raw_usage=reading.raw_usage,
         attribution=attribution,
@@ -217,11 +222,11 @@ def _cost_unsaid(call: Call, exchange: Exchange, reading: Reading) -> Cost:
         return NO_COST
     if call.error_type == wire.UNREADABLE:
         return _UNREAD
-    if call.status is Status.FAILURE and exchange.outcome is not Outcome.BROKEN:
+    if call.status is _FAILURE and exchange.outcome is not _BROKEN:
         # An error behind words is no refusal: those were made, and may be billed.
         spoken = call.stream and reading.visible_text is not None and reading.visible_text()
         return _CUT_OFF if spoken else NO_COST
-    return UNPRICED if exchange.outcome is Outcome.COMPLETE else _CUT_OFF
+    return UNPRICED if exchange.outcome is _COMPLETE else _CUT_OFF
 
 
 def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> Cost:
@@ -268,16 +273,14 @@ def price_again(call: Call, usage: Usage, source: UsageSource, note: str | None,
 
 def status_of(exchange: Exchange, reading: Reading) -> Status:
     """Return how a call ended, from the wire and from what its answer says."""
-    outcome = exchange.outcome
-    if outcome is Outcome.NO_ANSWER or (exchange.status or 0) >= 400 or reading.error_type:
-        return Status.FAILURE
-    if exchange.outcome is Outcome.BROKEN:
-        return Status.FAILURE
-    if exchange.outcome is Outcome.ABORTED and reading.usage is None:
+    outcome, status = exchange.outcome, exchange.status or 0
+    if outcome is _NO_ANSWER or outcome is _BROKEN or status >= 400 or reading.error_type:
+        return _FAILURE
+    if outcome is _CUT and reading.usage is None:
         return Status.ABORTED
     if reading.pending:
         return Status.PENDING
-    return Status.SUCCESS if exchange.outcome is Outcome.COMPLETE or reading.finish_reason else Status.ABORTED
+    return _SUCCESS if outcome is _COMPLETE or reading.finish_reason else Status.ABORTED
 
 
 def error_of(exchange: Exchange, reading: Reading) -> str | None:

@@ -182,7 +182,9 @@ class Recorder:
             # Of the calls of a batch nobody here knows the questions.
             if call is not calls[0] or not self._estimated_later(call, reading, opened):
                 self.record(call, opened.scope, opened.context)
-        if exchange.call_id not in [call.call_id for call in calls]:
+        if not calls or (
+            reading.once_key is not None and exchange.call_id not in [call.call_id for call in calls]
+        ):
             self._ledger.unmark(exchange.call_id)
         if not calls or not self._settings.response_headers:
             return NONE_ADDED

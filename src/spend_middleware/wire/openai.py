@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from msgspec import structs
+from pydantic_core import from_json
 
 from spend_middleware.call import Usage
 from spend_middleware.wire import sse
@@ -71,7 +72,10 @@ def chat_reader(counter: Counter) -> Reader:
 
 
 def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Reading:
-    document = document_of(received)
+    try:
+        document = from_json(received.body)
+    except ValueError:
+        document = document_of(received)
     if type(document) is not dict:
         # https://ai.google.dev/gemini-api/docs/openai : errors come as an array of one.
         document = mapping(listing(document)[0]) if listing(document) else {}
