@@ -1,4 +1,4 @@
-"""The way into SQLite: the driver's own executemany, inside one BEGIN IMMEDIATE."""
+"""The way into SQLite: statements of many rows, given to the driver itself, inside one BEGIN IMMEDIATE."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -22,20 +23,57 @@ _OPTIONAL = tuple(AT[name] for name, default in DEFAULTS.items() if default is N
 _optional = itemgetter(*_OPTIONAL)
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+TOGETHER = 128
+"""Rows that one statement writes, at most; fewer are written by halves of it. SQLite keeps each statement in memory."""
 
 
-def _upsert(table: str, key: Sequence[str]) -> str:
+class Insert:
+    """A statement that inserts rows, as many at a time as it is given.
+
+    The driver lets go of the interpreter's lock for each statement that it runs, and the threads of a busy service take
+    it at once: a statement for each row, as `executemany` runs them, would hand it over and back for each row, at the
+    cost of the service's threads as well as of the writer's.
+
+    Args:
+        table: Where to.
+        columns: Of which columns.
+        then: What stands behind the values.
+    """
+
+    def __init__(self, table: str, columns: Sequence[str], then: str = "") -> None:
+        self._start = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
+        self._row = f"({', '.join('?' * len(columns))})"
+        self._width = len(columns)
+        self._then = then
+        self._texts: dict[int, str] = {}
+
+    def run(self, driver: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows in their order; of those that one statement writes all or none are in."""
+        done, size = 0, TOGETHER
+        while size * self._width > driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER):
+            size //= 2
+        while (left := len(rows) - done) > 0:
+            while size > left:
+                size //= 2
+            driver.execute(self._text(size), tuple(chain.from_iterable(rows[done : done + size])))
+            done += size
+
+    def _text(self, size: int) -> str:
+        if size not in self._texts:
+            self._texts[size] = f"{self._start}{', '.join([self._row] * size)} {self._then}"
+        return self._texts[size]
+
+
+def _upsert(table: str, key: Sequence[str]) -> Insert:
     added = ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMS)
-    return f"{_insert(table, (*key, *SUMS))} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
+    return Insert(table, (*key, *SUMS), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}")
 
 
-@lru_cache(maxsize=256)
-def _insert_without(absent: frozenset[int]) -> tuple[str, Callable[[Values], Any]]:
+@lru_cache(maxsize=64)
+def _insert_without(absent: frozenset[int]) -> tuple[Insert, Callable[[Values], Any]]:
     """Return the statement that inserts rows without some columns, and what takes the others from a row."""
     kept = [position for position in range(len(COLUMNS)) if position not in absent]
-    return _insert("spend_logs", [COLUMNS[position] for position in kept]), itemgetter(*kept)
+    return Insert("spend_logs", [COLUMNS[position] for position in kept]), itemgetter(*kept)
 
 
 class SqliteTables:
@@ -44,7 +82,7 @@ class SqliteTables:
     A batch goes past SQLAlchemy, to the driver: for a few rows its own work would outweigh the database's.
     """
 
-    insert_tags = _insert("spend_log_tags", ("tag", "start_time", "log_id"))
+    insert_tags = Insert("spend_log_tags", ("tag", "start_time", "log_id"))
     upserts = {table: _upsert(table, key) for table, key in MOVED.items()}  # noqa: RUF012
 
     def rolled(self, connection: Connection) -> Rolled:
@@ -87,13 +125,13 @@ class SqliteTables:
 
     def tag(self, connection: Connection, tags: Sequence[Sequence[Any]]) -> None:
         """Insert the tags of new rows, given as columns."""
-        _driver(connection).executemany(self.insert_tags, zip(*tags, strict=True))
+        self.insert_tags.run(_driver(connection), list(zip(*tags, strict=True)))
 
     def move(self, connection: Connection, moves: Moves) -> None:
         """Add to the rollups, table after table in the order that all writers share."""
         driver = _driver(connection)
         for table, columns in moves.items():
-            driver.executemany(self.upserts[table], zip(*columns, strict=True))
+            self.upserts[table].run(driver, list(zip(*columns, strict=True)))
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:
@@ -107,7 +145,7 @@ def _insert_rows(driver: sqlite3.Connection, rows: Sequence[Values]) -> None:
         return
     columns = zip(_OPTIONAL, zip(*map(_optional, rows), strict=True), strict=True)
     statement, take = _insert_without(frozenset(at for at, held in columns if held.count(None) == len(rows)))
-    driver.executemany(statement, map(take, rows))
+    statement.run(driver, list(map(take, rows)))
 
 
 def _not_there(driver: sqlite3.Connection, rows: Sequence[Values]) -> list[Values]:
