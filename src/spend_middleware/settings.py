@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(
         2000, ge=1, le=10_000, description="Rows a transaction; while more wait, twice as many."
     )
-    batch_seconds: float = Field(0.2, gt=0, description="How long a row waits for others, at most.")
+    batch_seconds: float = Field(0.5, gt=0, description="How long a row waits for others, at most.")
     retention_days: int | None = Field(
         None, ge=1, description="Rows older than this are deleted; totals stay."
     )

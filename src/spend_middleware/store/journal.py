@@ -24,7 +24,7 @@ from spend_middleware.store.records import (
     Values,
     read_frames,
 )
-from spend_middleware.store.segments import SEGMENT_BYTES, Segment, folder_bytes
+from spend_middleware.store.segments import SEGMENT_BYTES, Segment, folder_bytes, has_others
 
 logger = logging.getLogger("spend_middleware.store")
 
@@ -230,11 +230,16 @@ class Journal(OwnFiles):
             segment.releases.clear()
             self._drop_done()
 
-    def look_around(self) -> None:
-        """Note how much other owners hold, and free segments that only calls under way still pin."""
+    def look_around(self) -> bool:
+        """Note how much other owners hold, and free segments that only calls under way still pin.
+
+        Returns:
+            Whether there are other owners, living or dead.
+        """
         if self.folder is None:
-            return
-        everybody = folder_bytes(self.folder)
+            return False
+        others = has_others(self.folder, self.owner_path)
+        everybody = folder_bytes(self.folder) if others else 0
         with self.lock:
             self._others = max(0, everybody - self.bytes)
             self._room = 0
@@ -242,6 +247,7 @@ class Journal(OwnFiles):
         with contextlib.suppress(OSError):  # then they stay where they are
             for segment in pinned[:-PINNED_SEGMENTS]:
                 self._move_open_calls(segment)
+        return others
 
     def _move_open_calls(self, segment: Segment) -> None:
         """Append the start marks and provisional rows of a segment again, so that it may go."""

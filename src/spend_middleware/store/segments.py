@@ -154,6 +154,16 @@ def claim(folder: Path) -> Owner:
     raise OSError(f"no owner's folder could be claimed in {folder}")
 
 
+def has_others(folder: Path, own: Path | None) -> bool:
+    """Tell whether a journal's folder holds anything of other owners: by one look, as each takes the caller's time."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    mine = (SET_ASIDE_NAME, None if own is None else own.name)
+    return any(name not in mine for name in names)
+
+
 def orphans(folder: Path, own: Path | None = None) -> Iterator[Owner]:
     """Yield, locked, each owner's folder whose process is dead; the caller releases or removes it."""
     try:

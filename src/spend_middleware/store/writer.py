@@ -63,7 +63,7 @@ class Writer:
         set_aside: SetAside,
         *,
         batch_size: int = 500,
-        batch_seconds: float = 0.2,
+        batch_seconds: float = 0.5,
         sync_seconds: float | None = None,
         chores: Callable[[], float] | None = None,
     ) -> None:
@@ -270,10 +270,10 @@ class Writer:
         """Adopt what dead processes left, once."""
         asked = self._looks
         folder = self._journal.folder
-        if folder is not None:
+        # Most processes are alone with their journal: each look at a file lets go of the interpreter, and a busy service
+        # gives it back only after a while.
+        if self._journal.look_around() and folder is not None:
             from spend_middleware.store.recovery import adopt
-
-            self._journal.look_around()
 
             for owner in orphans(folder, self._journal.owner_path):
                 try:
