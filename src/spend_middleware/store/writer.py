@@ -230,9 +230,12 @@ class Writer:
             self._wake.wait(min(LOOK_SECONDS, self._sync_seconds or LOOK_SECONDS))
         self._wake.clear()
         self._awake = True
-        if self._journal.backlog and not self._hurry and len(self._journal.backlog) < self._batch_size:
-            self._full.wait(self._batch_seconds)
+        # Cleared before the look at what would have set it, so that nothing is missed, and what a flush that is over has
+        # left does not count: a batch of few rows costs a busy service as much as one of many.
         self._full.clear()
+        waiting = len(self._journal.backlog)
+        if 0 < waiting < self._batch_size and not (self._hurry or self._stop.is_set()):
+            self._full.wait(self._batch_seconds)
 
     def _drain(self) -> None:
         """Write all that waits in memory, then what waits in files alone."""
