@@ -256,9 +256,9 @@ def sdk_cases(spend: Spend, small: str, large: str) -> Iterator[Case]:
     """Give the cases through the openai SDK."""
     stream_limit = 50 + 0.15 * (CHUNKS + 4)
     for name, calls, url, asynchronous, stream, limit, ratio in (
-        ("openai SDK, async, whole 1.5 KB", 150, small, True, False, 50.0, 1.08),
-        ("openai SDK, sync, whole 1.5 KB", 150, small, False, False, 50.0, 1.08),
-        ("openai SDK, async, whole 60 KB", 100, large, True, False, 65.0, 1.08),
+        ("openai SDK, async, whole 1.5 KB", 300, small, True, False, 50.0, 1.08),
+        ("openai SDK, sync, whole 1.5 KB", 300, small, False, False, 50.0, 1.08),
+        ("openai SDK, async, whole 60 KB", 200, large, True, False, 65.0, 1.08),
         ("openai SDK, async, stream", 10, small, True, True, stream_limit, None),
     ):
         run = spoken(url, asynchronous, stream)

@@ -152,7 +152,7 @@ def _call(
         request_model=reading.request_model or _text(content.get("model")) or route.model or "",
         response_model=reading.response_model or "",
         api_base=exchange.origin,
-        endpoint=ENDPOINTS.get(operation, f"/{operation}"),
+        endpoint=ENDPOINTS.get(operation) or f"/{operation}",
         started_at=exchange.started,
         ended_at=exchange.ended or exchange.started,
         first_token_at=exchange.first_byte,

@@ -291,7 +291,7 @@ class Recorder:
                 route.provider,
                 model if isinstance(model, str) else route.model or "",
                 exchange.origin,
-                ENDPOINTS.get(route.operation, f"/{route.operation}"),
+                ENDPOINTS.get(route.operation) or f"/{route.operation}",
                 exchange.started,
                 opened.attempt,
                 opened.attribution,
