@@ -53,7 +53,7 @@ class Exchange(Struct, eq=False):
     Args:
         route: What the observer recognised.
         method: The HTTP method.
-        address: The whole URL, or what `str` makes one of.
+        address: The whole URL, or what `str` makes one of; its query may hold a key.
         origin: Scheme, host and port of it.
         path: Its path.
         request_headers: The request's headers, by name in lower case.
@@ -97,15 +97,7 @@ class Exchange(Struct, eq=False):
     error: str | None = None
     whole: bool = True
     """Whether `content`, once it was asked for, is all that came: nothing lost to the limit or a damaged encoding."""
-    _text: str | None = None
     _content: bytes | None = None
-
-    @property
-    def url(self) -> str:
-        """The whole URL; its query may hold a key."""
-        if self._text is None:
-            self._text = str(self.address)
-        return self._text
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers of the answer."""

@@ -13,10 +13,7 @@ from spend_middleware.interception.shapes import Library
 
 def exchange_of(route: object, request: Any, origin: str, path: str) -> Exchange:
     """Open an exchange with what of a request is in memory already; nothing else of it is touched."""
-    try:
-        body: bytes | None = request.content
-    except Exception:
-        body = None  # see `_body`
+    body = _body(request)
     if not body or (body[:1] != b"{" and body.lstrip()[:1] not in (b"{", b"[")):
         body = None
     headers = decode_headers(request.headers)

@@ -224,10 +224,6 @@ def _detailed(
 
 def _sums(usage: Mapping[str, Any]) -> tuple[int, int, int | None]:
     """Return what went in, what came out, and the provider's total, which may be all that there is."""
-    counts: Any = usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("total_tokens")
-    asked, made, total = counts
-    if type(asked) is type(made) is type(total) is int and min(counts) >= 0 and max(counts) <= LARGEST:
-        return asked, made, total
     asked, made, total = first_of(usage, _INPUT), first_of(usage, _OUTPUT), _total(usage)
     tokens_in, tokens_out = count(asked), count(made)
     if asked is None:

@@ -135,11 +135,6 @@ def string(value: Any) -> str | None:
     return value[:512] if isinstance(value, str) and value else None
 
 
-def strings(document: Mapping[str, Any], *names: str) -> list[str | None]:
-    """Return the values of some keys, each if it is a string that is not empty, cut at 512 characters."""
-    return [value[:512] if isinstance(value := document.get(name), str) and value else None for name in names]
-
-
 def amount(value: Any) -> Decimal | None:
     """Return a number, or a string that spells one, exactly; None for all else, negative and endless ones too."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
