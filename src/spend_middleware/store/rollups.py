@@ -79,23 +79,12 @@ Rows would be one Python object each, and the garbage collector of the host woul
 
 _FAILURES = frozenset((str(Status.FAILURE), str(Status.INTERRUPTED)))
 _ESTIMATED = str(UsageSource.ESTIMATED)
-_measured = itemgetter(
-    *(
-        AT[name]
-        for name in (
-            "spend",
-            "prompt_tokens",
-            "completion_tokens",
-            "cache_read_input_tokens",
-            "cache_creation_input_tokens",
-            "reasoning_tokens",
-            "status",
-            "usage_source",
-            "start_time",
-            "end_time",
-        )
-    )
+_MEASURED = (
+    *("spend", "prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+    *("reasoning_tokens", "status", "usage_source", "start_time", "end_time"),
 )
+_measured = itemgetter(*map(AT.__getitem__, _MEASURED))
+_spend, *_tokens, _status, _source, _start, _end = [itemgetter(AT[name]) for name in _MEASURED]
 
 
 def unpriced_name(provider: str, model: str, reason: str | None) -> str:
@@ -129,7 +118,10 @@ def amounts_of_all(rows: Sequence[Values]) -> Amounts:
     """Return what rows add together: column by column, which is quick for many."""
     if len(rows) == 1:
         return amounts_of(rows[0])
-    spends, *tokens, statuses, sources, starts, ends = zip(*map(_measured, rows), strict=True)
+    # Through `map` and not `zip(*rows)`, which makes an object a row for the host's garbage collector to follow.
+    spends, statuses, starts, ends = (
+        list(map(of, rows)) for of in (_spend, _status, _start, _end)
+    )
     micros, rest = divmod(sum(filter(None, spends)), MICRO)
     failures = sum(map(_FAILURES.__contains__, statuses))
     if all(map(le, starts, ends)):
@@ -139,11 +131,11 @@ def amounts_of_all(rows: Sequence[Values]) -> Amounts:
     return (
         micros,
         rest,
-        *map(sum, tokens),
+        *[sum(map(of, rows)) for of in _tokens],
         len(rows),
         len(rows) - failures,
         failures,
         spends.count(None),
-        sources.count(_ESTIMATED),
+        sum(map(_ESTIMATED.__eq__, map(_source, rows))),
         duration,
     )

@@ -19,8 +19,7 @@ from spend_middleware.store.row_tags import tag_columns
 from spend_middleware.store.spans import Rolled
 
 _ID = AT["id"]
-_OPTIONAL = tuple(AT[name] for name, default in DEFAULTS.items() if default is None)
-_optional = itemgetter(*_OPTIONAL)
+_OPTIONAL = {AT[name]: itemgetter(AT[name]) for name, default in DEFAULTS.items() if default is None}
 
 
 TOGETHER = 128
@@ -47,15 +46,27 @@ class Insert:
         self._then = then
         self._texts: dict[int, str] = {}
 
-    def run(self, driver: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows in their order; of those that one statement writes all or none are in."""
+    def run(
+        self,
+        driver: sqlite3.Connection,
+        rows: Sequence[Sequence[Any]],
+        take: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+    ) -> None:
+        """Insert rows in their order; of those that one statement writes all or none are in.
+
+        Args:
+            driver: The connection.
+            rows: What holds the values of each row.
+            take: What takes them out of it; None where it is the values themselves.
+        """
         done, size = 0, TOGETHER
         while size * self._width > driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER):
             size //= 2
         while (left := len(rows) - done) > 0:
             while size > left:
                 size //= 2
-            driver.execute(self._text(size), tuple(chain.from_iterable(rows[done : done + size])))
+            part = rows[done : done + size]
+            driver.execute(self._text(size), tuple(chain.from_iterable(map(take, part) if take else part)))
             done += size
 
     def _text(self, size: int) -> str:
@@ -143,9 +154,17 @@ def _insert_rows(driver: sqlite3.Connection, rows: Sequence[Values]) -> None:
     """Insert rows, without the columns that are NULL in all of them: the driver takes long to bind a None."""
     if not rows:
         return
-    columns = zip(_OPTIONAL, zip(*map(_optional, rows), strict=True), strict=True)
-    statement, take = _insert_without(frozenset(at for at, held in columns if held.count(None) == len(rows)))
-    statement.run(driver, list(map(take, rows)))
+    # Column by column: all of them at once, by `zip`, are objects by the row for the host's garbage collector to follow.
+    first = rows[0]
+    absent = frozenset(
+        [
+            at
+            for at, of in _OPTIONAL.items()
+            if first[at] is None and [*map(of, rows)].count(None) == len(rows)
+        ]
+    )
+    statement, take = _insert_without(absent)
+    statement.run(driver, rows, take)
 
 
 def _not_there(driver: sqlite3.Connection, rows: Sequence[Values]) -> list[Values]:
