@@ -80,7 +80,13 @@ Rows would be one Python object each, and the garbage collector of the host woul
 _FAILURES = frozenset((str(Status.FAILURE), str(Status.INTERRUPTED)))
 _ESTIMATED = str(UsageSource.ESTIMATED)
 _MEASURED = (
-    *("spend", "prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+    *(
+        "spend",
+        "prompt_tokens",
+        "completion_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    ),
     *("reasoning_tokens", "status", "usage_source", "start_time", "end_time"),
 )
 _measured = itemgetter(*map(AT.__getitem__, _MEASURED))
@@ -119,9 +125,7 @@ def amounts_of_all(rows: Sequence[Values]) -> Amounts:
     if len(rows) == 1:
         return amounts_of(rows[0])
     # Through `map` and not `zip(*rows)`, which makes an object a row for the host's garbage collector to follow.
-    spends, statuses, starts, ends = (
-        list(map(of, rows)) for of in (_spend, _status, _start, _end)
-    )
+    spends, statuses, starts, ends = (list(map(of, rows)) for of in (_spend, _status, _start, _end))
     micros, rest = divmod(sum(filter(None, spends)), MICRO)
     failures = sum(map(_FAILURES.__contains__, statuses))
     if all(map(le, starts, ends)):

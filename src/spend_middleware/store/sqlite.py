@@ -81,7 +81,7 @@ def _upsert(table: str, key: Sequence[str]) -> Insert:
 
 
 @lru_cache(maxsize=64)
-def _insert_without(absent: frozenset[int]) -> tuple[Insert, Callable[[Values], Any]]:
+def _insert_without(absent: frozenset[int]) -> tuple[Insert, Callable[[Sequence[Any]], Any]]:
     """Return the statement that inserts rows without some columns, and what takes the others from a row."""
     kept = [position for position in range(len(COLUMNS)) if position not in absent]
     return Insert("spend_logs", [COLUMNS[position] for position in kept]), itemgetter(*kept)
