@@ -177,14 +177,7 @@ def _call(
 def _usage(route: Route, reading: Reading) -> Usage:
     """Return the usage with all that its price depends on, so that the stored row can be priced again alone."""
     usage = reading.usage or NO_USAGE
-    if not (
-        route.region
-        or route.local
-        or route.gateway
-        or route.price_provider
-        or reading.price_provider
-        or reading.batch
-    ):
+    if route.plain and not (reading.price_provider or reading.batch):
         return usage
     listed = reading.price_provider or route.price_provider or ("any" if route.gateway else None)
     extra = {

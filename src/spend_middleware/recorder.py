@@ -148,8 +148,9 @@ class Recorder:
         )
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
-            exchange.drop_headers = request.headers_to_drop(headers, route)
-            if fields is not request.NO_FIELDS or settings.include_stream_usage:
+            if not (fields is request.NO_FIELDS or fields.says_user_alone):
+                exchange.drop_headers = request.headers_to_drop(headers, route)
+            if settings.include_stream_usage or not request.all_stays(fields, route):
                 self._rewrite(exchange, content, route)
         if scope is not None:
             scope.open()

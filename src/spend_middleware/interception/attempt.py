@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -33,18 +34,12 @@ def books_of(observer: Observer) -> object:
 
 
 class Mark(list[Observer]):
-    """The observers that see a request already; it goes down to transports, and along redirects.
-
-    Args:
-        seeing: The observers.
-        host: Where the request goes, with the port if it is not the scheme's own.
-    """
+    """The observers that see a request already; it goes down to transports, and along redirects."""
 
     __slots__ = ("host",)
 
-    def __init__(self, seeing: Iterable[Observer], host: bytes) -> None:
-        super().__init__(seeing)
-        self.host = host
+    host: bytes
+    """Where the request goes, with the port if it is not the scheme's own."""
 
 
 _within: ContextVar[Mark | None] = ContextVar("spend_middleware_within", default=None)
@@ -214,13 +209,12 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
             continue
         try:
             url = request.url
-            # With the port: it tells Ollama from others, and the user's own rows may name it.
             netloc = url.netloc
-            host = netloc.decode("latin-1")
+            host, origin = _place(url.scheme, netloc)
             path = url.raw_path.partition(b"?")[0].decode("latin-1")
             route = observer.recognise(request.method, host, path)
             if route is not None:
-                exchange = exchange_of(route, request, f"{url.scheme}://{host}", path)
+                exchange = exchange_of(route, request, origin, path)
                 if attempts or mark is not None:
                     exchange.seen_before = True
                 observer.opened(exchange)
@@ -232,11 +226,20 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     if not attempts:
         return None
     seeing = [attempt.observer for attempt in attempts]
-    mark = Mark(seeing if mark is None else [*mark, *seeing], netloc)
+    mark = Mark(seeing if mark is None else [*mark, *seeing])
+    mark.host = netloc
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}
     _within.set(mark)
     return Wire(library, request, attempts, outer)
+
+
+@lru_cache(maxsize=256)
+def _place(scheme: str, netloc: bytes) -> tuple[str, str]:
+    """Return the host of a request and its origin."""
+    # With the port: it tells Ollama from others, and the user's own rows may name it.
+    host = netloc.decode("latin-1")
+    return host, f"{scheme}://{host}"
 
 
 def _content(response: Any) -> bytes | None:

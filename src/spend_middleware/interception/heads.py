@@ -96,9 +96,6 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
 
     Their public methods look through all headers again for each one. Another version's headers are read through them.
     """
-    if type(headers) in _with_list:
-        known: list[tuple[bytes, bytes, bytes]] = headers._list
-        return known
     inside = getattr(headers, "_list", None)
     if type(inside) is list and inside and len(inside[0]) == 3 and hasattr(headers, "_encoding"):
         own = type(headers)
@@ -109,7 +106,7 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
 
 def decode_headers(headers: Headers) -> dict[str, str]:
     """Return the headers that anybody here reads, by name in lower case; of one that stands there twice, all values."""
-    entries = _entries(headers)
+    entries = headers._list if type(headers) in _with_list else _entries(headers)  # type: ignore[attr-defined]
     places = _known[tuple(map(_lower_name, entries))]
     if places is not None:
         return {name: entries[at][2].decode("latin-1") for at, name in places}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from spend_middleware.guard import note_fault
@@ -11,6 +12,7 @@ OURS = ("x-litellm", "x-spend")
 """What the names of our headers begin with."""
 
 _ADDED = "_spend_added"
+_lower_name = itemgetter(1)
 
 
 def late_class(own: Any) -> type:
@@ -40,10 +42,14 @@ def late_class(own: Any) -> type:
                 there: str = _arrived(self, own)[name]
                 return there
             key = asked.encode(encoding)
-            found: list[bytes] = [value for _, lower, value in self.__dict__["_list"] if lower == key]
-            if not found:
+            entries = self.__dict__["_list"]
+            names = [*map(_lower_name, entries)]
+            if key not in names:
                 raise KeyError(name)
-            return b", ".join(found).decode(encoding)
+            if names.count(key) > 1:
+                return b", ".join([value for _, lower, value in entries if lower == key]).decode(encoding)
+            value: bytes = entries[names.index(key)][2]
+            return value.decode(encoding)
 
         def __reduce_ex__(self, protocol: Any) -> Any:
             # They are copied and pickled as what they are.

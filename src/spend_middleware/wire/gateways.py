@@ -92,9 +92,12 @@ def _from_cache(headers: Mapping[str, str]) -> bool:
 def told_by_headers(route: Route, received: Received, reading: Reading) -> Reading:
     """Return the reading with what the headers of gateways and routers say; most answers are returned as they are."""
     headers = received.headers
+    raw = reading.raw_usage
+    if route.plain and _LITELLM.isdisjoint(headers) and (not raw or "pydantic_ai_gateway" not in raw):
+        return reading
     # Pydantic's gateway writes its estimate into the usage of every format that it passes on.
-    if reading.reported_cost is None and reading.raw_usage and "pydantic_ai_gateway" in reading.raw_usage:
-        reading.reported_cost = stated_cost(route.provider, reading.raw_usage)
+    if reading.reported_cost is None and raw and "pydantic_ai_gateway" in raw:
+        reading.reported_cost = stated_cost(route.provider, raw)
     if route.gateway and _from_cache(headers):
         reading.reported_cost = Decimal(0)
     model = reading.response_model or reading.request_model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +33,7 @@ class Route:
         gateway: True where the path does not say who stands behind: the model's name decides the price list.
         local: True for a host of this machine or of a private network.
         certain: False when host and path only look like an LLM call: recorded only if the answer looks so too.
+        plain: True where nothing but the answer itself decides who is billed for it and at whose prices, and how often.
     """
 
     provider: str
@@ -48,6 +49,12 @@ class Route:
     gateway: bool = False
     local: bool = False
     certain: bool = True
+    plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        told_elsewhere = self.region or self.price_provider or self.gateway or self.local or self.follow_up
+        unknown = not self.certain or self.provider == "huggingface" or self.provider.startswith("custom_")
+        object.__setattr__(self, "plain", not (told_elsewhere or unknown))
 
 
 class Sent(Struct, kw_only=True, gc=False):

@@ -164,6 +164,11 @@ def _session_id(
     return session if isinstance(session, str) and session else None
 
 
+def all_stays(fields: CallFields, route: Route) -> bool:
+    """Tell whether a body holds nothing that is ours or that its provider would refuse, by what was read of it."""
+    return fields is NO_FIELDS or (fields.says_user_alone and "user" in route.accepts)
+
+
 def headers_to_drop(headers: Mapping[str, str], route: Route) -> tuple[str, ...]:
     """Return the names of our request headers, which only a LiteLLM proxy is to see.
 
