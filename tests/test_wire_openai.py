@@ -212,6 +212,41 @@ def test_any_usage_counts_alike_streamed_and_whole(usage: dict[str, Any]) -> Non
     assert streamed.usage == read("openai.chat", {"choices": [], "usage": usage}).usage
 
 
+_WORDS = st.sampled_from([None, "", "x", "x" * 600, 5, ["x"], {"x": "y"}])
+_CHOICES = st.sampled_from(
+    [
+        None,
+        [],
+        {},
+        [None],
+        [{}],
+        [CHOICE],
+        [CHOICE, {**CHOICE, "finish_reason": 1}],
+        [{"finish_reason": None}],
+        "x",
+    ]
+)
+_ANSWERS = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("id", "model", "service_tier"), _WORDS),
+        "choices": _CHOICES,
+        "usage": st.one_of(USAGES, st.sampled_from([None, {}, [], "x", 1])),
+        "error": st.sampled_from([None, {}, "", "x", {"type": "overloaded_error"}]),
+    },
+)
+
+
+@given(_ANSWERS)
+def test_an_answer_of_the_usual_types_is_read_like_any_other(answer: dict[str, Any]) -> None:
+    # An array of one is no usual answer, and means what is in it.
+    usual, any_other = (read("openai.chat", body, sent={"model": "asked"}) for body in (answer, [answer]))
+    texts = [text() if (text := found.visible_text) else None for found in (usual, any_other)]
+    assert texts[0] == texts[1]
+    usual.visible_text = any_other.visible_text = None
+    assert usual == any_other
+
+
 def test_groq_counts_below_its_own_name_too() -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}
     reading = read("groq.chat", events({**CHAT, "choices": [], "x_groq": {"id": "r", "usage": usage}}))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from typing import Any
 
 from spend_middleware.guard import note_fault
@@ -54,13 +55,15 @@ _UNREAD_STARTS = ("access-control-", "x-ratelimit-", "anthropic-ratelimit-", "x-
 _READ_ALL_THE_SAME = "x-stainless-retry-count"
 
 
-_Places = tuple[tuple[int, str], ...]
+_Places = tuple[tuple[str, ...], Callable[[Any], Any]]
+"""The names of the headers that anybody reads, and what takes their entries, as many, out of all."""
 
 _MOST_KNOWN = 1000
 _LARGEST_KNOWN = 4096
 """Bytes of header names; a message with more is no usual one, and is not remembered."""
 
-_lower_name = itemgetter(1)
+_lower_name, _value = itemgetter(1), itemgetter(2)
+_text = methodcaller("decode", "latin-1")
 
 
 def _is_read(name: str) -> bool:
@@ -68,10 +71,11 @@ def _is_read(name: str) -> bool:
 
 
 def _places_of(names: tuple[bytes, ...]) -> _Places | None:
-    """Return where the headers stand that anybody reads; None when one of them stands twice."""
-    places = [(at, name.decode("latin-1")) for at, name in enumerate(names)]
-    read = tuple((at, name) for at, name in places if _is_read(name))
-    return read if len({name for _, name in read}) == len(read) else None
+    """Return where the headers stand that anybody reads; None when one of them stands twice, or fewer than two."""
+    read = {at: text for at, name in enumerate(names) if _is_read(text := name.decode("latin-1"))}
+    if len(read) < 2 or len(set(read.values())) < len(read):  # an `itemgetter` of one place gives no tuple
+        return None
+    return tuple(read.values()), itemgetter(*read)
 
 
 class _Known(dict[tuple[bytes, ...], _Places | None]):
@@ -109,7 +113,8 @@ def decode_headers(headers: Headers) -> dict[str, str]:
     entries = headers._list if type(headers) in _with_list else _entries(headers)  # type: ignore[attr-defined]
     places = _known[tuple(map(_lower_name, entries))]
     if places is not None:
-        return {name: entries[at][2].decode("latin-1") for at, name in places}
+        texts, take = places
+        return dict(zip(texts, map(_text, map(_value, take(entries))), strict=True))
     found: dict[str, str] = {}
     for _, lower, value in entries:
         name = lower.decode("latin-1")

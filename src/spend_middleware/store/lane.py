@@ -64,17 +64,11 @@ class Lane:
         journal = self._journal
         lock = journal.lock
         # A try without waiting is three times as quick, and as a rule it succeeds.
-        handing_over = self.degraded
-        if handing_over or not (lock.acquire(False) or lock.acquire(timeout=PATIENCE)):
+        if self.degraded or not (lock.acquire(False) or self._waited_for(lock)):
             return self._hand_over(Item(kind, call_id, body, row))
         began = _now()
         try:
-            # What was handed over while we waited for the lock goes first.
-            accepted = (
-                self._hand_over(Item(kind, call_id, body, row))
-                if self.degraded
-                else journal.put(kind, call_id, body, row)
-            )
+            accepted = journal.put(kind, call_id, body, row)
         finally:
             lock.release()
         took = _now() - began
@@ -83,6 +77,15 @@ class Lane:
         elif self._strikes:
             self._strikes = 0
         return accepted
+
+    def _waited_for(self, lock: threading.Lock) -> bool:
+        """Wait for the lock; False when that took too long, or when others handed over meanwhile: they go first."""
+        if not lock.acquire(timeout=PATIENCE):
+            return False
+        overtaken = self.degraded
+        if overtaken:
+            lock.release()
+        return not overtaken
 
     def _strike(self, took: float) -> None:
         self._strikes += 1

@@ -89,11 +89,15 @@ class OwnFiles:
             raise
         segment.size += size
         self._room -= size
+        if self._sync != "off":
+            self._note_written(segment)
+        return segment
+
+    def _note_written(self, segment: Segment) -> None:
         if self._sync == "always":
             _force(segment.fd)
         else:
             self._unsynced = True
-        return segment
 
     def _room_for(self, size: int) -> Segment:
         """Return a segment that has room for a record, and for the header that the first one comes with.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import structs
+from msgspec import Meta, MsgspecError, Struct, structs
+from msgspec import json as msgjson
 from pydantic_core import from_json
 
 from spend_middleware.call import Usage
@@ -71,7 +72,48 @@ def chat_reader(counter: Counter) -> Reader:
     return read
 
 
+_Word = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class _Choice(Struct, gc=False):
+    finish_reason: _Word | None = None
+
+
+class _Usual(Struct, gc=False):
+    """What is read of an answer of the usual types, as most are; the rest of it is skipped and never made an object."""
+
+    usage: dict[str, Any]
+    choices: list[_Choice] | None = None
+    id: _Word | None = None
+    model: _Word | None = None
+    service_tier: _Word | None = None
+    error: None = None
+
+
+_usual = msgjson.Decoder(_Usual).decode
+
+
 def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Reading:
+    body = received.body
+    try:
+        told = _usual(body)
+    except (MsgspecError, ValueError, RecursionError):
+        return _read_document(route, sent, received, counter)
+    choices = told.choices
+    reading = Reading(
+        request_model=asked_model(route, sent),
+        response_model=told.model,
+        response_id=told.id,
+        finish_reason=choices[0].finish_reason if choices else None,
+        service_tier=told.service_tier,
+        visible_text=partial(_text_in, body),
+    )
+    _count(reading, route.provider, told.usage, counter)
+    return reading
+
+
+def _read_document(route: Route, sent: Sent, received: Received, counter: Counter) -> Reading:
+    """Read an answer of any types at all."""
     try:
         document = from_json(received.body)
     except ValueError:
@@ -163,6 +205,10 @@ def _last_usage(body: bytes) -> tuple[Mapping[str, Any], Any]:
         if usage and isinstance(usage, dict):
             return found, usage
     return {}, None
+
+
+def _text_in(body: bytes) -> str:
+    return _text_of(mapping(parsed(body)))
 
 
 def _text_of(document: Mapping[str, Any]) -> str:
