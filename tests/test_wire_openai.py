@@ -213,7 +213,7 @@ def test_any_usage_counts_alike_streamed_and_whole(usage: dict[str, Any]) -> Non
 
 
 _WORDS = st.sampled_from([None, "", "x", "x" * 600, 5, ["x"], {"x": "y"}])
-_CHOICES = st.sampled_from(
+_CHOICES: st.SearchStrategy[Any] = st.sampled_from(
     [
         None,
         [],

@@ -171,24 +171,22 @@ class Recorder:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
         opened: Any = exchange.state
         calls, reading = measure(exchange, opened.sent, self._prices(), opened.attribution, opened.attempt)
-        if (
-            reading.once_key is not None
-            and calls
-            and not reading.pending
-            and self._told_before(calls[0].call_id)
-        ):
-            return NONE_ADDED
-        for call in calls:
-            # Of the calls of a batch nobody here knows the questions.
-            if call is not calls[0] or not self._estimated_later(call, reading, opened):
-                self.record(call, opened.scope, opened.context)
-        if not calls or (
-            reading.once_key is not None and exchange.call_id not in [call.call_id for call in calls]
-        ):
+        if not calls:
             self._ledger.unmark(exchange.call_id)
-        if not calls or not self._settings.response_headers:
             return NONE_ADDED
-        return partial(cost_headers, calls[0], self._key_spent(opened))
+        first, *others = calls
+        once = reading.once_key is not None
+        if once and not reading.pending and self._told_before(first.call_id):
+            return NONE_ADDED
+        if not self._estimated_later(first, reading, opened):
+            self.record(first, opened.scope, opened.context)
+        for call in others:  # of the calls of a batch nobody here knows the questions
+            self.record(call, opened.scope, opened.context)
+        if once and exchange.call_id not in [call.call_id for call in calls]:
+            self._ledger.unmark(exchange.call_id)
+        if not self._settings.response_headers:
+            return NONE_ADDED
+        return partial(cost_headers, first, self._key_spent(opened))
 
     def _key_spent(self, opened: Opened) -> Decimal | None:
         """Return what the key of a call has spent by now, where the key is known."""

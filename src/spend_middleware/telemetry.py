@@ -39,6 +39,8 @@ OPERATION_NAMES = {
 }
 
 _NAME = "spend_middleware"
+_NO_TRACE = (None, None)
+_now = time.monotonic
 
 LOOK_AGAIN = 1.0
 """Seconds after which it is looked up again whether a provider has been set up."""
@@ -63,7 +65,8 @@ class Telemetry:
 
     def __init__(self, enabled: bool = True) -> None:
         self._enabled = enabled
-        self._looked = (0.0, False, False)
+        self._looked_at = -LOOK_AGAIN
+        self._spans_kept = self._metrics_kept = False
         self._tracer = trace.get_tracer(_NAME)
         meter = metrics.get_meter(_NAME)
         self._input = meter.create_counter(
@@ -96,29 +99,29 @@ class Telemetry:
 
         Nothing where no tracing is set up, which is found out in a hundredth of the time of a look at the context.
         """
-        if not self._kept()[1]:
-            return None, None
+        if _now() - self._looked_at > LOOK_AGAIN:
+            self._look()
+        if not self._spans_kept:
+            return _NO_TRACE
         context = otel_context.get_current()
         span = trace.get_current_span(context).get_span_context()
         trace_id = f"{span.trace_id:032x}" if span.is_valid else None
         return trace_id, context if self._enabled else None
 
-    def _kept(self) -> tuple[float, bool, bool]:
-        """Return whether spans and metrics go anywhere; looked up once a second, as it takes microseconds."""
-        looked = self._looked
-        now = time.monotonic()
-        if now - looked[0] > LOOK_AGAIN:
-            looked = self._looked = (now, _spans_are_kept(), _metrics_are_kept())
-        return looked
+    def _look(self) -> None:
+        """Note whether spans and metrics go anywhere: once a second, as it takes microseconds."""
+        self._spans_kept, self._metrics_kept = _spans_are_kept(), _metrics_are_kept()
+        self._looked_at = _now()
 
     def record(self, call: Call, context: Any = None) -> None:
         """Make the span of one finished call, and count it."""
         if not self._enabled:
             return
-        _, spans, metrics_too = self._kept()
-        if spans:
+        if _now() - self._looked_at > LOOK_AGAIN:
+            self._look()
+        if self._spans_kept:
             self._span(call, context)
-        if metrics_too:
+        if self._metrics_kept:
             self._count(call)
 
     def _span(self, call: Call, context: Any) -> None:
