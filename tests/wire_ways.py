@@ -45,8 +45,7 @@ class Watcher:
 
 def added(*headers: tuple[str, str]) -> Added:
     """Return headers as an observer gives them."""
-    made = {name.encode(): value.encode() for name, value in headers}
-    return lambda: made
+    return {name.encode(): value.encode() for name, value in headers}
 
 
 @dataclass
