@@ -28,8 +28,9 @@ from loading import FIRST_DAY, load
 from spend_middleware.settings import Settings
 from spend_middleware.store.engine import Address, Database
 from spend_middleware.store.ledger import Ledger
-from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter, Period
+from spend_middleware.store.report_values import EVERYTHING, By, Filter, Period
 from spend_middleware.store.reports import Reports
+from spend_middleware.store.rows_values import LogFilter
 
 REPEATS = 7
 

@@ -14,8 +14,9 @@ from ledger_rows import row
 from spend_middleware.call import Charge, Cost, PricingStatus, from_pico
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
-from spend_middleware.store.report_values import EVERYTHING, By, LogFilter, LogRow, Period
+from spend_middleware.store.report_values import EVERYTHING, By, Period
 from spend_middleware.store.reprice import Repricing, reprice
+from spend_middleware.store.rows_values import LogFilter, LogRow
 from spend_middleware.store.verify import verify
 
 REFUND, CORRECTION, REPRICE = AdjustmentKind.REFUND, AdjustmentKind.CORRECTION, AdjustmentKind.REPRICE

@@ -15,8 +15,9 @@ from ledger_rows import NOON, row
 from spend_middleware.store.ledger import is_refusal
 from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import values_of
-from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter, Period, Scope
+from spend_middleware.store.report_values import EVERYTHING, By, Filter, Period, Scope
 from spend_middleware.store.rollups import ROLLUPS
+from spend_middleware.store.rows_values import LogFilter
 from spend_middleware.store.verify import verify
 
 SIZES = (1, 7, 39, 40, 150, 600)

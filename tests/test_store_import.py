@@ -13,8 +13,9 @@ import pytest
 from ledger_calls import Books, micros
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.importing import SPEND_LOGS, Imported, import_litellm
-from spend_middleware.store.report_values import EVERYTHING, By, LogFilter
+from spend_middleware.store.report_values import EVERYTHING, By
 from spend_middleware.store.retention import retain
+from spend_middleware.store.rows_values import LogFilter
 from spend_middleware.store.verify import verify
 
 

@@ -19,9 +19,10 @@ from spend_middleware.call import Cost, PricingStatus, from_pico
 from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
 from spend_middleware.store.forget import forget
 from spend_middleware.store.importing import SPEND_LOGS, import_litellm
-from spend_middleware.store.report_values import EVERYTHING, By, LogFilter, LogRow, Period
+from spend_middleware.store.report_values import EVERYTHING, By, Period
 from spend_middleware.store.reprice import reprice
 from spend_middleware.store.retention import retain
+from spend_middleware.store.rows_values import LogFilter, LogRow
 from spend_middleware.store.settle import settle
 from spend_middleware.store.verify import verify
 

@@ -11,7 +11,8 @@ from ledger_calls import Books, Row, calls, micros
 from ledger_rows import row
 from spend_middleware.store import rows as rows_module
 from spend_middleware.store import rows_count, rows_sessions
-from spend_middleware.store.report_values import EVERYTHING, NOTHING, Cursor, LogFilter, LogOrder, Scope
+from spend_middleware.store.report_values import EVERYTHING, NOTHING, Scope
+from spend_middleware.store.rows_values import Cursor, LogFilter, LogOrder
 
 ROWS = [
     {**one, "trace_id": f"trace-{at % 5}", "key_alias": "Prod_key%"}

@@ -13,8 +13,9 @@ from ledger_calls import Books, calls, grouped, micros, total_of
 from spend_middleware.store import retention
 from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
 from spend_middleware.store.forget import forget
-from spend_middleware.store.report_values import EVERYTHING, By, LogFilter, Period
+from spend_middleware.store.report_values import EVERYTHING, By, Period
 from spend_middleware.store.retention import retain
+from spend_middleware.store.rows_values import LogFilter
 from spend_middleware.store.verify import verify
 from spend_middleware.store.zone_fill import fill_zone
 

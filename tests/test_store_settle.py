@@ -16,7 +16,8 @@ from spend_middleware.store import chores as chores_module
 from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
 from spend_middleware.store.chores import LOOK_AGAIN_SECONDS, PAUSE_SECONDS, SETTLE_SECONDS, Chores
 from spend_middleware.store.forget import forget
-from spend_middleware.store.report_values import EVERYTHING, ActivityPage, By, Filter, Period, Scope
+from spend_middleware.store.report_answers import ActivityPage
+from spend_middleware.store.report_values import EVERYTHING, By, Filter, Period, Scope
 from spend_middleware.store.settle import settle
 from spend_middleware.store.spans import LENGTHS, Span, apart, settled_spans
 from spend_middleware.store.store import Store

@@ -17,7 +17,7 @@ from spend_middleware.metering import price
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.record import call_of
-from spend_middleware.store.report_values import LogRow
+from spend_middleware.store.rows_values import LogRow
 
 
 def recorded_call(

@@ -33,7 +33,7 @@ from spend_middleware.pricing.maps import Follower
 from spend_middleware.recorder import Gate, Recorder
 from spend_middleware.scopes import Tag
 from spend_middleware.settings import Settings
-from spend_middleware.store.report_values import LogFilter
+from spend_middleware.store.rows_values import LogFilter
 from spend_middleware.store.running import RunningSpend
 from spend_middleware.store.store import Store
 from spend_middleware.telemetry import Telemetry

@@ -15,7 +15,8 @@ from spend_middleware.api.asked import House
 from spend_middleware.api.errors import ProxyError
 from spend_middleware.api.names import entity_names, key_names
 from spend_middleware.api.parameters import check_page
-from spend_middleware.store.report_values import ActivityDay, ActivityPage, ActivityPart, By, Filter, Sums
+from spend_middleware.store.report_answers import ActivityDay, ActivityPage, ActivityPart
+from spend_middleware.store.report_values import By, Filter, Sums
 
 UNASSIGNED = "Unassigned"
 UNKNOWN_PROVIDER = "unknown"

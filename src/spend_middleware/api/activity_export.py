@@ -20,7 +20,8 @@ from spend_middleware.api.asked import House, TheCaller, TheHouse
 from spend_middleware.api.names import entity_names, key_names
 from spend_middleware.api.routing import Routes
 from spend_middleware.api.schemas_activity import ExportType
-from spend_middleware.store.report_values import By, Group
+from spend_middleware.store.report_answers import Group
+from spend_middleware.store.report_values import By
 
 routes = Routes("Budget & Spend Tracking")
 

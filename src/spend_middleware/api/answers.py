@@ -12,7 +12,8 @@ from fastapi.responses import Response, StreamingResponse
 
 from spend_middleware.api.threads import sent
 from spend_middleware.call import from_pico
-from spend_middleware.store.report_values import Sums, TagReport
+from spend_middleware.store.report_answers import TagReport
+from spend_middleware.store.report_values import Sums
 
 UNPRICED_HEADER = "x-spend-unpriced-calls"
 ESTIMATED_HEADER = "x-spend-estimated-calls"

@@ -19,7 +19,7 @@ from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_activity import CacheActivityResponse
 from spend_middleware.call import Status
 from spend_middleware.store.report_outcomes import Outcomes
-from spend_middleware.store.report_values import LogFilter
+from spend_middleware.store.rows_values import LogFilter
 
 routes = Routes("Budget & Spend Tracking")
 

@@ -18,7 +18,9 @@ from spend_middleware.api.schemas_activity import (
     ModelActivity,
     RateLimited,
 )
-from spend_middleware.store.report_values import By, Filter, Group, LogFilter
+from spend_middleware.store.report_answers import Group
+from spend_middleware.store.report_values import By, Filter
+from spend_middleware.store.rows_values import LogFilter
 
 routes = Routes("Budget & Spend Tracking")
 

@@ -21,18 +21,8 @@ from spend_middleware.api.names import UNASSIGNED_TEAM, team_aliases
 from spend_middleware.api.parameters import EndDate, StartDate, Zone, dated, one, period_of
 from spend_middleware.api.routing import Permission, Routes
 from spend_middleware.api.schemas_reports import CustomerDay, KeyCost, TeamCustomerDay, TeamDay
-from spend_middleware.store.report_values import (
-    EVERYTHING,
-    By,
-    DayGroup,
-    Detail,
-    Filter,
-    KeySpend,
-    Period,
-    Scope,
-    Sums,
-    added,
-)
+from spend_middleware.store.report_answers import DayGroup, Detail, KeySpend
+from spend_middleware.store.report_values import EVERYTHING, By, Filter, Period, Scope, Sums, added
 
 routes = Routes("Budget & Spend Tracking")
 

@@ -9,7 +9,7 @@ from typing import Any
 from spend_middleware.api.answers import number, offset_time, short_number, zulu
 from spend_middleware.call import PricingStatus, Status, from_pico
 from spend_middleware.store.import_rows import KEPT
-from spend_middleware.store.report_values import LogRow
+from spend_middleware.store.rows_values import LogRow
 
 _MOMENTS = ("created_at", "updated_at")
 

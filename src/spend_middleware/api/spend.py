@@ -27,13 +27,9 @@ from spend_middleware.api.rows import spend_log
 from spend_middleware.api.schemas import TagSpend
 from spend_middleware.api.schemas_logs import LiteLLM_SpendLogs, SpendLogsDay
 from spend_middleware.call import UsageSource, from_pico
-from spend_middleware.store.report_values import (
-    DaySummary,
-    Filter,
-    LogFilter,
-    LogRow,
-    Period,
-)
+from spend_middleware.store.report_answers import DaySummary
+from spend_middleware.store.report_values import Filter, Period
+from spend_middleware.store.rows_values import LogFilter, LogRow
 
 routes = Routes("Budget & Spend Tracking")
 

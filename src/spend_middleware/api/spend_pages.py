@@ -25,14 +25,7 @@ from spend_middleware.api.schemas_logs import (
 )
 from spend_middleware.api.spend import counts_of
 from spend_middleware.call import to_pico
-from spend_middleware.store.report_values import (
-    Cursor,
-    LogFilter,
-    LogOrder,
-    LogPage,
-    LogRow,
-    SessionSums,
-)
+from spend_middleware.store.rows_values import Cursor, LogFilter, LogOrder, LogPage, LogRow, SessionSums
 
 routes = Routes("Budget & Spend Tracking")
 

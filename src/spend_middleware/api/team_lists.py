@@ -30,7 +30,8 @@ from spend_middleware.api.team_rows import membership_rows, team_rows
 from spend_middleware.store import directory_members, directory_teams
 from spend_middleware.store.directory_members import TEAM
 from spend_middleware.store.directory_teams import TeamQuery
-from spend_middleware.store.report_values import EVERYTHING, By, Filter, Group
+from spend_middleware.store.report_answers import Group
+from spend_middleware.store.report_values import EVERYTHING, By, Filter
 
 routes = Routes("team management")
 

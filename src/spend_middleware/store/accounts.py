@@ -14,8 +14,9 @@ from spend_middleware.guard import Guard
 from spend_middleware.store.desk import MANY, Desk
 from spend_middleware.store.entities import Limited, SpendBudget, Spender, SpendKey, SpendMembership
 from spend_middleware.store.key_record import KeyRecord
-from spend_middleware.store.report_values import EVERYTHING, By, Filter, LogFilter
+from spend_middleware.store.report_values import EVERYTHING, By, Filter
 from spend_middleware.store.reports import Reports
+from spend_middleware.store.rows_values import LogFilter
 from spend_middleware.store.running import RunningSpend
 from spend_middleware.store.standing import Standing, instant, standing, window
 

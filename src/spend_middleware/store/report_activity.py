@@ -9,19 +9,11 @@ from datetime import date
 from sqlalchemy import Connection, func, select
 
 from spend_middleware.store.day_lines import FINE, PARTS, lines_by_day, lines_by_name
+from spend_middleware.store.report_answers import ActivityDay, ActivityPage, ActivityPart, Group
 from spend_middleware.store.report_query import Question, adds_calls, answer
 from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
 from spend_middleware.store.report_sums import fetch, total_of
-from spend_middleware.store.report_values import (
-    ActivityDay,
-    ActivityPage,
-    ActivityPart,
-    By,
-    Group,
-    Period,
-    Sums,
-    added,
-)
+from spend_middleware.store.report_values import By, Period, Sums, added
 from spend_middleware.store.zones import Window
 
 _FEW_CALLS = 50_000

@@ -9,22 +9,12 @@ from itertools import groupby
 
 from sqlalchemy import Connection
 
+from spend_middleware.store.report_answers import DayGroup, DaySummary, Detail, Group, KeySpend
 from spend_middleware.store.report_query import Question
 from spend_middleware.store.report_reader import Reader, days_with_calls
 from spend_middleware.store.report_stream import stream
 from spend_middleware.store.report_sums import by_window, spent
-from spend_middleware.store.report_values import (
-    By,
-    DayGroup,
-    DaySummary,
-    Detail,
-    Filter,
-    Group,
-    KeySpend,
-    Period,
-    Scope,
-    added,
-)
+from spend_middleware.store.report_values import By, Filter, Period, Scope, added
 from spend_middleware.store.zones import Window
 
 _DAYS_AT_ONCE = 92

@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, select
 
 from spend_middleware.store.report_reader import Reader, days_with_calls
 from spend_middleware.store.report_sources import FAILED, LOGS
-from spend_middleware.store.report_values import LogFilter, Period, Scope
+from spend_middleware.store.report_values import Period, Scope
 from spend_middleware.store.rows_filter import CACHE_HIT, conditions
+from spend_middleware.store.rows_values import LogFilter
 from spend_middleware.store.zones import Window
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, literal, select, tuple_
 
+from spend_middleware.store.report_answers import Group
 from spend_middleware.store.report_query import Question, answer, rollup_parts
 from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
 from spend_middleware.store.report_sums import fetch
-from spend_middleware.store.report_values import By, Group, Period
+from spend_middleware.store.report_values import By, Period
 from spend_middleware.store.zones import Window
 
 _CHUNK = 10_000

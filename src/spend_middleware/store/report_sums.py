@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Subquery, select
 
+from spend_middleware.store.report_answers import Group, Report, TagReport, TagSpend
 from spend_middleware.store.report_query import (
     Moments,
     Question,
@@ -18,18 +19,7 @@ from spend_middleware.store.report_query import (
 )
 from spend_middleware.store.report_reader import Reader, days_with_calls, exactly
 from spend_middleware.store.report_sources import RANKED, spend_order, sums_of
-from spend_middleware.store.report_values import (
-    By,
-    Filter,
-    Group,
-    Period,
-    Report,
-    Scope,
-    Sums,
-    TagReport,
-    TagSpend,
-    added,
-)
+from spend_middleware.store.report_values import By, Filter, Period, Scope, Sums, added
 from spend_middleware.store.rollups import MICRO
 from spend_middleware.store.zones import Window, moment_of
 

@@ -10,36 +10,32 @@ from sqlalchemy import Engine
 from spend_middleware.settings import Settings
 from spend_middleware.store import report_days, report_stream, report_sums, rows
 from spend_middleware.store.report_activity import daily_activity
+from spend_middleware.store.report_answers import (
+    ActivityPage,
+    DayGroup,
+    DaySummary,
+    Group,
+    KeySpend,
+    Report,
+    TagReport,
+    UnpricedModel,
+)
 from spend_middleware.store.report_outcomes import Outcomes, outcomes
 from spend_middleware.store.report_query import Question
 from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.report_unpriced import unpriced
-from spend_middleware.store.report_values import (
-    ALL_TIME,
-    NO_FILTER,
-    ActivityPage,
+from spend_middleware.store.report_values import ALL_TIME, NO_FILTER, By, Filter, Period, Scope, Sums
+from spend_middleware.store.rows_filter import Place
+from spend_middleware.store.rows_sessions import sessions_of
+from spend_middleware.store.rows_values import (
     Adjustment,
-    By,
     Cursor,
-    DayGroup,
-    DaySummary,
-    Filter,
-    Group,
-    KeySpend,
     LogFilter,
     LogOrder,
     LogPage,
     LogRow,
-    Period,
-    Report,
-    Scope,
     SessionSums,
-    Sums,
-    TagReport,
-    UnpricedModel,
 )
-from spend_middleware.store.rows_filter import Place
-from spend_middleware.store.rows_sessions import sessions_of
 
 ANY_ROW = LogFilter()
 

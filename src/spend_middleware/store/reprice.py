@@ -11,8 +11,9 @@ from spend_middleware.call import Charge, Cost, from_pico, to_pico
 from spend_middleware.store.adjust import AdjustmentKind, Entry, adjust
 from spend_middleware.store.ledger import Ledger
 from spend_middleware.store.report_reader import Reader
-from spend_middleware.store.report_values import EVERYTHING, LogFilter, LogRow
+from spend_middleware.store.report_values import EVERYTHING
 from spend_middleware.store.rows import every
+from spend_middleware.store.rows_values import LogFilter, LogRow
 
 _AT_ONCE = 500
 _SHOWN = 1_000

@@ -23,18 +23,11 @@ from spend_middleware.store.report_hints import sorted_after
 from spend_middleware.store.report_query import Moments
 from spend_middleware.store.report_reader import Reader, exactly
 from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, LOGS, TAGS, one_of
-from spend_middleware.store.report_values import (
-    Adjustment,
-    Cursor,
-    LogFilter,
-    LogOrder,
-    LogPage,
-    LogRow,
-    Scope,
-)
+from spend_middleware.store.report_values import Scope
 from spend_middleware.store.rows_count import count_of, skip_days, skip_rows
 from spend_middleware.store.rows_filter import ORDERS, Place, conditions, names_ids
 from spend_middleware.store.rows_sessions import with_whole_ids
+from spend_middleware.store.rows_values import Adjustment, Cursor, LogFilter, LogOrder, LogPage, LogRow
 from spend_middleware.store.zones import rows_since
 
 _AT_ONCE = 1_000

@@ -12,7 +12,8 @@ from spend_middleware.call import Status
 from spend_middleware.store.records import storable
 from spend_middleware.store.report_query import Moments, Question, calls_where
 from spend_middleware.store.report_sources import ADJUSTMENTS, AMOUNT, FAILED, LOGS, SPEND, one_of
-from spend_middleware.store.report_values import Cursor, Filter, LogFilter, LogOrder, Scope
+from spend_middleware.store.report_values import Filter, Scope
+from spend_middleware.store.rows_values import Cursor, LogFilter, LogOrder
 
 _LARGEST = (1 << 63) - 1
 

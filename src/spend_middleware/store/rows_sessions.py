@@ -18,9 +18,10 @@ from spend_middleware.store.report_sources import (
     one_of,
     sums_of,
 )
-from spend_middleware.store.report_values import EVERYTHING, LogFilter, Scope, SessionSums, Sums
+from spend_middleware.store.report_values import EVERYTHING, Scope, Sums
 from spend_middleware.store.rows_count import count_of, named_alone
 from spend_middleware.store.rows_filter import contains
+from spend_middleware.store.rows_values import LogFilter, SessionSums
 
 Session = tuple[str, str]
 """A session id and the key whose session it is: two callers may use one id."""

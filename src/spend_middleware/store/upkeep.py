@@ -14,9 +14,9 @@ from spend_middleware.store.desk import writing
 from spend_middleware.store.forget import Forgotten, forget
 from spend_middleware.store.importing import Imported, import_litellm
 from spend_middleware.store.report_reader import Reader
-from spend_middleware.store.report_values import LogFilter
 from spend_middleware.store.reprice import Pricer, Repricing, reprice
 from spend_middleware.store.retention import Retained, retain
+from spend_middleware.store.rows_values import LogFilter
 from spend_middleware.store.settle import calls_over, settle
 from spend_middleware.store.verify import Verification, verify
 from spend_middleware.store.zone_fill import fill_zone
