@@ -23,8 +23,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from spend_middleware.ids import new_call_id
+from spend_middleware.store.dialects import Tables, tables_for
 from spend_middleware.store.engine import Address
-from spend_middleware.store.ledger import Ledger, Tables, tables_for
+from spend_middleware.store.ledger import Ledger
 from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, Values, values_of
 from spend_middleware.store.row_tags import tag_columns

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_an_import_runs_down_the_floors_only(path: Path) -> None:
         there = parts[1] if len(parts) > 1 else "__init__"
         if there in FLOORS and there != here:
             assert FLOORS[there] < FLOORS[here], f"{room(path)} imports {name}"
+
+
+def test_no_files_import_each_other_in_a_circle_not_even_inside_functions() -> None:
+    named = {f"spend_middleware.{room(path).replace('/', '.')}": path for path in modules()}
+    below = {}
+    for name, path in named.items():
+        below[name] = {other for other in imports(path) if other in named and other != name}
+    TopologicalSorter(below).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("path", modules(), ids=room)

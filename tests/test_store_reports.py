@@ -288,7 +288,7 @@ def test_a_total_beyond_what_64_bits_hold_does_not_overflow(books: Books) -> Non
 
 def test_fifty_million_precise_amounts_add_up_exactly(books: Books) -> None:
     # Each of 500 amounts stands for a hundred thousand calls: the rollups hold their sums, written as batches write them.
-    from spend_middleware.store.ledger import tables_for
+    from spend_middleware.store.dialects import tables_for
     from spend_middleware.store.moves import moves_of
     from spend_middleware.store.records import values_of
     from spend_middleware.store.rollups import amounts_of

@@ -15,7 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from spend_middleware.call import to_pico
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.ids import new_call_id
-from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
+from spend_middleware.store.dialects import tables_for
+from spend_middleware.store.ledger import UTC_ZONE, Ledger
 from spend_middleware.store.moves import moves_of
 from spend_middleware.store.records import AT, Values, storable
 from spend_middleware.store.report_sources import ADJUSTMENTS, LOGS

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from sqlalchemy import Connection, select
 
-from spend_middleware.store.ledger import Ledger
+from spend_middleware.store.engine import Database
 from spend_middleware.store.report_sources import META
 
 
+class Prepared(Protocol):
+    """A ledger as far as jobs on its tables need it: the writer's own `Ledger` calls some of them."""
+
+    @property
+    def database(self) -> Database:
+        """Where the tables are."""
+        ...
+
+    def prepare(self) -> None:
+        """Connect, and bring the schema up to date."""
+        ...
+
+
 @contextmanager
-def alone(ledger: Ledger) -> Iterator[Connection]:
+def alone(ledger: Prepared) -> Iterator[Connection]:
     """Give a transaction that every writer waits for.
 
     On SQLite any writing transaction is alone. On PostgreSQL each batch holds the row `rollups` of `spend_meta` FOR SHARE, so

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, delete, select, update
 
 from spend_middleware.errors import ConfigurationError
 from spend_middleware.store.alone import alone
-from spend_middleware.store.ledger import Ledger, tables_for
+from spend_middleware.store.dialects import tables_for
+from spend_middleware.store.ledger import Ledger
 from spend_middleware.store.records import storable
 from spend_middleware.store.report_sources import (
     CUSTOMERS,

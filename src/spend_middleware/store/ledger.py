@@ -5,21 +5,17 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from spend_middleware.errors import SpendError
-from spend_middleware.store.engine import Address, Database
+from spend_middleware.store.dialects import tables_for
+from spend_middleware.store.engine import Database
 from spend_middleware.store.migrate import migrate
-from spend_middleware.store.postgres import PostgresTables
 from spend_middleware.store.records import AT, Values
-from spend_middleware.store.rollups import Moves
 from spend_middleware.store.row_tags import with_plain_tags
-from spend_middleware.store.spans import Rolled
-from spend_middleware.store.sqlite import SqliteTables
 
 logger = logging.getLogger("spend_middleware.store")
 
@@ -36,47 +32,6 @@ _REFUSALS = (
 _UNIQUE_VIOLATION = "23505"
 _NAMED_REFUSALS = frozenset(("IntegrityError", "DataError", "InterfaceError", "ProgrammingError"))
 """Errors of SQLite's driver, and of psycopg's where it cannot pack a value, that have no SQLSTATE."""
-
-
-class Tables(Protocol):
-    """The statements that write a batch, in one database's dialect."""
-
-    def rolled(self, connection: Connection) -> Rolled:
-        """Return which zones have rollups, and which days are settled."""
-        ...
-
-    def write(
-        self,
-        connection: Connection,
-        batch: Sequence[Values],
-        zones: Sequence[str],
-        slot: int,
-        *,
-        settled: str = "",
-        new: bool = False,
-    ) -> int:
-        """Write a batch and all that it moves, and return how many of its rows were new.
-
-        Where `new` is set, all of them are believed to be new; the database may fail on one that is not.
-        """
-        ...
-
-    def insert(self, connection: Connection, rows: list[Values]) -> Iterable[Values]:
-        """Insert the rows that are not there yet, and return these."""
-        ...
-
-    def tag(self, connection: Connection, tags: Sequence[Sequence[Any]]) -> None:
-        """Insert the tags of new rows, given as columns."""
-        ...
-
-    def move(self, connection: Connection, moves: Moves) -> None:
-        """Add to the rollups."""
-        ...
-
-
-def tables_for(address: Address) -> Tables:
-    """Return the statements for a database."""
-    return SqliteTables() if address.is_sqlite else PostgresTables(address.schema)
 
 
 class Ledger:
@@ -126,6 +81,7 @@ class Ledger:
                 self.database.opened()
                 self._ready = True
         if due and self._named_zones:
+            # The tables as classes are slow to import, and most ledgers name no zone.
             from spend_middleware.store.zone_fill import fill_missing_zones
 
             fill_missing_zones(self, self._named_zones)

@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, func, insert, literal, select, update
 
-from spend_middleware.store.alone import alone
+from spend_middleware.store.alone import Prepared, alone
 from spend_middleware.store.day_lines import count_day, uncounted
-from spend_middleware.store.ledger import UTC_ZONE, Ledger
 from spend_middleware.store.report_sources import DAILY, META, NAME_SPANS, NAMES, SPANS, stored_sums
 from spend_middleware.store.rollups import KINDS, SUMS, WIDE
 from spend_middleware.store.spans import LENGTHS, Rolled, Span, ended, span_around
+from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import rolled
 
 _OPEN_DAYS = 2
@@ -23,7 +23,7 @@ _FIRST = date.fromordinal(_SHORTEST).isoformat()
 """The first day that is in a span."""
 
 
-def settle(ledger: Ledger, *, today: date | None = None, go_on: Callable[[], bool] = lambda: True) -> int:
+def settle(ledger: Prepared, *, today: date | None = None, go_on: Callable[[], bool] = lambda: True) -> int:
     """Add up the days that are over, in steps of a few days, count their lines, and return how many steps were made.
 
     Nothing that a report says changes, and it does not matter whether or when this is done: days that are not settled
@@ -52,7 +52,7 @@ def settle(ledger: Ledger, *, today: date | None = None, go_on: Callable[[], boo
     return steps
 
 
-def calls_over(ledger: Ledger) -> int:
+def calls_over(ledger: Prepared) -> int:
     """Return how many calls there are on days that are over long enough to be settled."""
     ledger.prepare()
     last = datetime.now(UTC).date() - timedelta(days=_OPEN_DAYS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
+
+from sqlalchemy import Engine
 
 from spend_middleware.guard import Guard
 from spend_middleware.settings import Settings
@@ -13,6 +15,7 @@ from spend_middleware.store.adjust import Adjusted, Entry, adjust
 from spend_middleware.store.desk import writing
 from spend_middleware.store.forget import Forgotten, forget
 from spend_middleware.store.importing import Imported, import_litellm
+from spend_middleware.store.ledger import Ledger
 from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.reprice import Pricer, Repricing, reprice
 from spend_middleware.store.retention import Retained, retain
@@ -21,11 +24,29 @@ from spend_middleware.store.settle import calls_over, settle
 from spend_middleware.store.verify import Verification, verify
 from spend_middleware.store.zone_fill import fill_zone
 
-if TYPE_CHECKING:
-    from spend_middleware.store.store import Store
-
-
 _telling = Guard("telling of a change")
+
+
+class Kept(Protocol):
+    """What these jobs need of the store whose ledger they keep."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The database as the writer sees it."""
+        ...
+
+    @property
+    def engine(self) -> Engine:
+        """The engine for reading."""
+        ...
+
+    def flush(self) -> int:
+        """Wait until the journal is in the database, and return how many calls are not."""
+        ...
+
+    def health(self) -> dict[str, Any]:
+        """Return what waits and what was set aside, among other things."""
+        ...
 
 
 class Upkeep:
@@ -36,7 +57,7 @@ class Upkeep:
         settings: Gives the default time zone and the retention.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Kept, settings: Settings) -> None:
         self._store = store
         self._settings = settings
 

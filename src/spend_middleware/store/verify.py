@@ -8,7 +8,8 @@ from datetime import date
 from sqlalchemy import Connection, delete, select
 
 from spend_middleware.store.alone import alone
-from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
+from spend_middleware.store.dialects import tables_for
+from spend_middleware.store.ledger import UTC_ZONE, Ledger
 from spend_middleware.store.report_expected import DayRollups, amounts_for, expected_of, moves_for, stored_of
 from spend_middleware.store.report_query import Moments
 from spend_middleware.store.report_reader import Reader

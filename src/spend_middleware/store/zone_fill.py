@@ -8,13 +8,14 @@ from datetime import date
 
 from sqlalchemy import Connection, delete, select
 
-from spend_middleware.store.alone import alone
-from spend_middleware.store.ledger import UTC_ZONE, Ledger, tables_for
+from spend_middleware.store.alone import Prepared, alone
+from spend_middleware.store.dialects import tables_for
 from spend_middleware.store.report_expected import expected_of, moves_for, stored_of
 from spend_middleware.store.report_query import Moments
 from spend_middleware.store.report_sources import CUSTOMERS, DAILY, DAY_LINES, NAME_SPANS, NAMES, SPANS
 from spend_middleware.store.settle import settle_zone, write_rolled
 from spend_middleware.store.spans import Rolled
+from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import (
     day_end,
     day_of,
@@ -29,7 +30,7 @@ from spend_middleware.store.zones import (
 logger = logging.getLogger("spend_middleware.store")
 
 
-def fill_zone(ledger: Ledger, name: str) -> int:
+def fill_zone(ledger: Prepared, name: str) -> int:
     """Give a zone rollups, from all calls so far and, with every batch from now on, those to come.
 
     All of it is one transaction that keeps writers out: calls wait in the journal meanwhile. Days whose rows retention
@@ -63,7 +64,7 @@ def fill_zone(ledger: Ledger, name: str) -> int:
     return filled
 
 
-def fill_missing_zones(ledger: Ledger, names: Iterable[str]) -> None:
+def fill_missing_zones(ledger: Prepared, names: Iterable[str]) -> None:
     """Fill each named zone that has no rollups yet; a name that is no zone is an error of its own."""
     wanted = {zone_of(name).key for name in names}
     with ledger.database.engine.connect() as connection:
@@ -73,7 +74,7 @@ def fill_missing_zones(ledger: Ledger, names: Iterable[str]) -> None:
         logger.info("The rollups of zone %s were filled: %d days.", name, days)
 
 
-def drop_zone(ledger: Ledger, name: str) -> None:
+def drop_zone(ledger: Prepared, name: str) -> None:
     """Take a zone's rollups away; its days are added up from single calls from then on."""
     with alone(ledger) as connection:
         before = rolled(connection)
