@@ -229,7 +229,7 @@ def _page(rows: list[dict[str, Any]], found: LogPage, asked: LogsQuery) -> dict[
         "page": asked.page,
         "page_size": asked.page_size,
         "total_pages": math.ceil(found.total / asked.page_size),
-        "total_is_capped": False,
+        "total_is_capped": found.capped,
         "next_cursor": following and f"{following.start_time}:{following.id}",
     }
 

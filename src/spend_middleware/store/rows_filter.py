@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
 from spend_middleware.call import Status
 from spend_middleware.store.records import storable
@@ -121,9 +121,10 @@ def _as_litellm_kept_it(where: LogFilter) -> list[ColumnElement[bool]]:
 
 
 def _newest_of_sessions(scope: Scope, where: LogFilter) -> Select[Any]:
-    session = func.coalesce(func.nullif(LOGS.c.session_id, ""), LOGS.c.id)
+    session = func.coalesce(LOGS.c.session_id, "")
+    alone = case((session == "", LOGS.c.id), else_="")
     newest = func.row_number().over(
-        partition_by=(session, LOGS.c.api_key), order_by=(LOGS.c.start_time.desc(), LOGS.c.id.desc())
+        partition_by=(session, alone, LOGS.c.api_key), order_by=(LOGS.c.start_time.desc(), LOGS.c.id.desc())
     )
     numbered = select(LOGS.c.id, newest.label("place")).where(*conditions(scope, where)).subquery()
     return select(numbered.c.id).where(numbered.c.place == 1)

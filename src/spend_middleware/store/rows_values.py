@@ -147,8 +147,12 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A page of rows; `next` continues after it (None: it was the last), `total` counts all that match."""
+    """A page of rows; `next` continues after it (None: it was the last), `total` counts all that match.
+
+    `capped` says that there are more calls than were looked at, and the total is the least that there are.
+    """
 
     rows: tuple[LogRow, ...]
     total: int
     next: Cursor | None
+    capped: bool = False
