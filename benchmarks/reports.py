@@ -85,6 +85,7 @@ def questions(reports: Reports) -> dict[str, Callable[[], Any]]:
         "newest 50 of a user": lambda: reports.logs(EVERYTHING, LogFilter(user_id=("user-00500",))),
         "newest 50 of a customer": lambda: reports.logs(EVERYTHING, LogFilter(end_user=("customer-00050",))),
         "one session": lambda: reports.logs(EVERYTHING, LogFilter(session_id="session-000000101")),
+        "newest 50 sessions": lambda: reports.logs(EVERYTHING, LogFilter(by_session=True)),
         "unpriced": lambda: reports.unpriced(EVERYTHING),
         "unpriced, 60 days": lambda: reports.unpriced(EVERYTHING, two_months),
         "team report, one day": lambda: list(reports.daily_groups([By.TEAM], EVERYTHING, one_day)),
