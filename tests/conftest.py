@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,25 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep each test away from this machine's own settings and state."""
     for name in ("DATABASE_URL", "SPEND_DATABASE_URL", "SPEND_MASTER_KEY", "LITELLM_MASTER_KEY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    # Named, not made: most tests keep no state, and a folder for each of thousands takes its time.
+    state = tmp_path_factory.getbasetemp() / "state" / uuid.uuid4().hex
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database; the test runs once on SQLite and once on PostgreSQL."""
+    """The URL of a database with our tables, empty; the test runs once on SQLite and once on PostgreSQL."""
+    with databases.with_tables(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables, for tests of how these are made; on SQLite and on PostgreSQL."""
     with databases.database(request.param, tmp_path) as url:
         yield url
 

@@ -14,9 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
+
+from spend_middleware.store.engine import Address, Database
+from spend_middleware.store.migrate import migrate, sql_script
+
+Connection = psycopg.Connection[Any]
 
 REMEDY = (
     "These tests need a PostgreSQL: run `make test`, or set TEST_POSTGRES_URL=postgresql://..., "
@@ -31,8 +37,20 @@ def server_url() -> str:
         return os.environ["TEST_POSTGRES_URL"]
     if os.environ.get("PGHOST"):  # pg_virtualenv
         user, password = quote(os.environ["PGUSER"]), quote(os.environ.get("PGPASSWORD", ""))
-        return f"postgresql://{user}:{password}@{os.environ['PGHOST']}:{os.environ['PGPORT']}/{os.environ['PGDATABASE']}"
+        return (
+            f"postgresql://{user}:{password}@{os.environ['PGHOST']}:{os.environ['PGPORT']}/{_own_database()}"
+        )
     return Cluster().url
+
+
+def _own_database() -> str:
+    """Return the name of a database for this process of the tests alone: advisory locks are a database's own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return os.environ["PGDATABASE"]
+    with psycopg.connect(autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {worker}")
+    return worker
 
 
 class Cluster:
@@ -111,15 +129,22 @@ def free_port() -> int:
 @contextmanager
 def postgres_url() -> Iterator[str]:
     """Yield the URL of an empty schema, dropped afterwards."""
-    server = server_url()
     schema = f"t_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as connection:
+    with psycopg.connect(server_url(), autocommit=True) as connection:
         connection.execute(f'CREATE SCHEMA "{schema}"')
-        joint = "&" if "?" in server else "?"
-        yield f"{server}{joint}options=-csearch_path%3D{schema}"
-        connection.execute("SET client_min_messages = warning")
-        connection.execute("SET lock_timeout = '5s'")
-        connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+        yield _url_of(schema)
+        _drop(connection, schema)
+
+
+def _url_of(schema: str) -> str:
+    server = server_url()
+    return f"{server}{'&' if '?' in server else '?'}options=-csearch_path%3D{schema}"
+
+
+def _drop(connection: Connection, schema: str) -> None:
+    connection.execute("SET client_min_messages = warning")
+    connection.execute("SET lock_timeout = '5s'")
+    connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
 
 
 @contextmanager
@@ -133,6 +158,100 @@ def database(kind: str, folder: Path) -> Iterator[str]:
     """Yield the URL of an empty database of a kind."""
     with sqlite_url(folder) if kind == "sqlite" else postgres_url() as url:
         yield url
+
+
+@contextmanager
+def with_tables(kind: str, folder: Path) -> Iterator[str]:
+    """Yield the URL of a database of a kind with our tables in it, and nothing in these."""
+    if kind == "sqlite":
+        (folder / "spend.db").write_bytes(_sqlite_file())
+    with sqlite_url(folder) if kind == "sqlite" else _lent_schema() as url:
+        yield url
+
+
+@contextmanager
+def _lent_schema() -> Iterator[str]:
+    """Yield the URL of a schema with our tables, which goes back emptied: to make one takes far longer."""
+    pristine, shape = _pristine_schema()
+    schema = f"t_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        if _spare:
+            # Under a new name: whatever a test before left running finds nothing here.
+            connection.execute(f'ALTER SCHEMA "{_spare.pop()}" RENAME TO "{schema}"')
+        else:
+            _make_tables(connection, schema)
+        yield _url_of(schema)
+        if _shape_of(connection, schema) == shape:
+            _empty(connection, schema, pristine)
+            _spare.append(schema)
+        else:
+            _drop(connection, schema)
+
+
+_spare: list[str] = []
+
+
+@cache
+def _pristine_schema() -> tuple[str, str]:
+    """Return the name and the shape of a schema as migrations leave it, which nobody writes to."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+
+    def remove() -> None:
+        with psycopg.connect(server_url(), autocommit=True) as connection:
+            for schema in (name, *_spare):
+                _drop(connection, schema)
+
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        _make_tables(connection, name)
+        atexit.register(remove)
+        return name, _shape_of(connection, name)
+
+
+def _make_tables(connection: Connection, schema: str) -> None:
+    connection.execute(f'CREATE SCHEMA "{schema}"')
+    connection.execute(f'SET search_path = "{schema}"')
+    connection.execute(sql_script("postgresql://").encode())
+
+
+def _shape_of(connection: Connection, schema: str) -> str:
+    """Return all that a test may have changed of a schema besides rows."""
+    return repr(connection.execute(SHAPE, {"schema": schema}).fetchone())
+
+
+SHAPE = """
+WITH ours AS (SELECT * FROM pg_class WHERE relnamespace = %(schema)s::text::regnamespace)
+SELECT
+  (SELECT array_agg((relname, relkind, attname, atttypid, attnotnull) ORDER BY relname, attnum)::text
+     FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0),
+  (SELECT array_agg(replace(pg_get_indexdef(ours.oid), %(schema)s::text, '') ORDER BY relname)::text
+     FROM ours WHERE relkind = 'i'),
+  (SELECT array_agg((relname, conname) ORDER BY relname, conname)::text
+     FROM ours JOIN pg_constraint ON conrelid = ours.oid),
+  (SELECT count(*) FROM pg_trigger WHERE tgrelid IN (SELECT oid FROM ours)),
+  (SELECT count(*) FROM pg_proc WHERE pronamespace = %(schema)s::text::regnamespace)
+"""
+
+
+def _empty(connection: Connection, schema: str, pristine: str) -> None:
+    """Leave in a schema only the rows that migrations made."""
+    connection.execute("SET lock_timeout = '5s'")
+    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema]).fetchall()
+    connection.execute(
+        "; ".join(
+            f'DELETE FROM "{schema}"."{table}"; INSERT INTO "{schema}"."{table}" TABLE "{pristine}"."{table}"'
+            for (table,) in tables
+        ).encode()
+    )
+
+
+@cache
+def _sqlite_file() -> bytes:
+    """Return a file as migrations leave it: to copy it is fifty times quicker than to make it."""
+    with tempfile.TemporaryDirectory() as folder, sqlite_url(Path(folder)) as url:
+        made = Database(Address(url))
+        migrate(made)
+        made.close()
+        return (Path(folder) / "spend.db").read_bytes()
 
 
 @contextmanager

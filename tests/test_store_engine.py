@@ -301,9 +301,9 @@ def test_a_newer_schema_is_refused_and_the_calls_wait_in_the_journal(
 
 
 def test_a_schema_that_nobody_may_make_is_said_with_the_remedy(
-    database_url: str, settings_for: MakeSettings
+    bare_database_url: str, settings_for: MakeSettings
 ) -> None:
-    store = Store(settings_for(database_url, auto_migrate=False))
+    store = Store(settings_for(bare_database_url, auto_migrate=False))
     with pytest.raises(SchemaError, match="sql_script"):
         _ = store.engine
     store.close()
@@ -434,7 +434,7 @@ print(count + health["refused"], total == count, check, health["set_aside"])
 
 
 def test_what_the_writer_needs_is_imported_before_its_thread_starts(
-    database_url: str, tmp_path: Path
+    bare_database_url: str, tmp_path: Path
 ) -> None:
     # Two threads that import parts of one package at once may get half a module each.
     program = """
@@ -451,7 +451,7 @@ Store(Settings(database_url=sys.argv[1], journal_dir=Path(sys.argv[2]))).start()
 print(loaded)
 """
     ran = subprocess.run(
-        [sys.executable, "-c", program, database_url, str(tmp_path)],
+        [sys.executable, "-c", program, bare_database_url, str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,

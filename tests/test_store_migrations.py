@@ -27,8 +27,8 @@ from spend_middleware.store.tables import SpendModel
 assert entities.__name__ in sys.modules  # its tables are on the registry too
 
 
-def test_the_revisions_make_what_the_table_classes_describe(database_url: str) -> None:
-    database = Database(Address(database_url))
+def test_the_revisions_make_what_the_table_classes_describe(bare_database_url: str) -> None:
+    database = Database(Address(bare_database_url))
     migrate.migrate(database)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
@@ -41,8 +41,8 @@ def test_the_list_of_revisions_is_alembics() -> None:
     assert tuple(script.revision for script in reversed(list(scripts.walk_revisions()))) == REVISIONS
 
 
-def test_a_start_with_nothing_due_needs_no_alembic(database_url: str) -> None:
-    database = Database(Address(database_url))
+def test_a_start_with_nothing_due_needs_no_alembic(bare_database_url: str) -> None:
+    database = Database(Address(bare_database_url))
     migrate.migrate(database)
     database.close()
     script = """
@@ -55,12 +55,12 @@ database.close()
 print("alembic" in sys.modules)
 """
     found = subprocess.run(
-        [sys.executable, "-c", script, database_url], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, bare_database_url], capture_output=True, text=True, check=True
     )
     assert found.stdout.split() == ["False"]
 
 
-def test_eight_first_starts_at_once_make_the_schema_once(database_url: str) -> None:
+def test_eight_first_starts_at_once_make_the_schema_once(bare_database_url: str) -> None:
     script = """
 import os, sys
 from alembic import migration, operations, script  # once, before the fork
@@ -82,10 +82,14 @@ os.close(ready)
 print([os.waitpid(child, 0)[1] for child in children])
 """
     found = subprocess.run(
-        [sys.executable, "-c", script, database_url], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", script, bare_database_url],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     assert found.stdout.strip() == str([0] * 8), found.stderr
-    database = Database(Address(database_url))
+    database = Database(Address(bare_database_url))
     with database.engine.connect() as connection:
         assert connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all() == [
             (REVISIONS[-1],)
@@ -94,13 +98,13 @@ print([os.waitpid(child, 0)[1] for child in children])
 
 
 def test_an_older_schema_is_upgraded_with_its_rows(
-    database_url: str, settings_for: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+    bare_database_url: str, settings_for: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    older = Database(Address(database_url))
+    older = Database(Address(bare_database_url))
     with older.writing.begin() as connection:
         _apply_up_to(connection, REVISIONS[0])
     older.close()
-    store = Store(settings_for(database_url))
+    store = Store(settings_for(bare_database_url))
     store.append(row())
     assert store.flush(20) == 0
     with store.engine.connect() as connection:
@@ -154,9 +158,9 @@ def test_a_check_of_integrity_finds_nothing(tmp_path: Path, settings_for: Callab
 
 
 def test_alembics_own_progress_stays_out_of_the_hosts_log(
-    database_url: str, caplog: pytest.LogCaptureFixture
+    bare_database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database = Database(Address(database_url))
+    database = Database(Address(bare_database_url))
     with caplog.at_level("DEBUG"):
         migrate.migrate(database)
     database.close()
