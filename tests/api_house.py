@@ -7,12 +7,14 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from starlette.testclient import TestClient
 
 from spend_middleware import Spend
@@ -135,8 +137,22 @@ def people(spend: Spend) -> None:
 
 
 def client(app: Any, **options: Any) -> TestClient:
-    """Return a client from the loopback address; what goes wrong inside shows as an answer."""
-    return TestClient(app, client=CLIENT, raise_server_exceptions=False, **options)
+    """Return a client from the loopback address; what goes wrong inside shows as an answer.
+
+    All clients share a loop, as a server's requests do: one for every request costs as much as the answer.
+    """
+    made = TestClient(app, client=CLIENT, raise_server_exceptions=False, **options)
+    made.portal = _loop()
+    return made
+
+
+LOOPS = ExitStack()
+"""The loop of the clients; closed with the session."""
+
+
+@cache
+def _loop() -> BlockingPortal:
+    return LOOPS.enter_context(start_blocking_portal("asyncio"))
 
 
 def today() -> str:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as property_settings
 
+import api_house
 import databases
 from ledger_calls import Books
 from spend_middleware.settings import Settings
@@ -24,6 +25,12 @@ property_settings.load_profile("house")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _loop_of_the_clients() -> Iterator[None]:
+    yield
+    api_house.LOOPS.close()
 
 
 @pytest.fixture(autouse=True)
