@@ -212,10 +212,7 @@ def folder_bytes(folder: Path) -> int:
     total = 0
     with contextlib.suppress(OSError):
         for owner in os.listdir(folder):
-            with contextlib.suppress(OSError):  # an owner may end, and its folder go, while we look
-                total += sum(
-                    entry.stat().st_size
-                    for entry in os.scandir(folder / owner)
-                    if entry.name.endswith(".seg")
-                )
+            # An owner may end, and its folder go, while we look.
+            with contextlib.suppress(OSError), os.scandir(folder / owner) as entries:
+                total += sum(entry.stat().st_size for entry in entries if entry.name.endswith(".seg"))
     return total
