@@ -23,7 +23,7 @@ demo: $(READY)  ## Run the example service against local stand-ins for three pro
 	$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
 
 test: $(READY)  ## Run all tests, on SQLite and on a real PostgreSQL that is started for them.
-	sh scripts/with_postgres.sh $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	sh scripts/with_postgres.sh $(BIN)/python -m pytest -n auto --maxprocesses 6 --dist worksteal $(ARGS)
 
 check: $(READY)  ## Lint, format, types and the floors of the house.
 	$(BIN)/ruff check $(PATHS)

@@ -16,4 +16,4 @@ if [ -n "$need" ]; then
   fi
 fi
 # Nothing in it has to outlive the tests; over loopback there is nobody to hide from, and TLS costs each connection its while.
-exec pg_virtualenv -t -o ssl=off -o synchronous_commit=off -o full_page_writes=off -o jit=off "$@"
+exec pg_virtualenv -t -o ssl=off -o synchronous_commit=off -o full_page_writes=off -o jit=off -o max_connections=300 "$@"
