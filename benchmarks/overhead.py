@@ -1,10 +1,10 @@
 """What a metered call costs beside a bare one: CPU microseconds a call, with the row in SQLite.
 
-A bare client and ours run in the same process, in rounds, in shuffled order; CPU is that of all threads, with the
-rows flushed inside the block. Clients are instrumented, and back, between the blocks, and a few calls that do not count
-come first, as Python specialises its code anew when a class has changed. Shown are medians of the differences within a
-round. Absolute times move with the load of the machine, so the ratios are what to compare; "noise" is the bare client
-against itself.
+A bare client and ours run in turn, in rounds, in shuffled order; CPU is that of all threads, with the rows flushed
+inside the block. Through the SDK each runs in live processes of its own, three of each: where a process happens to have
+its memory makes one of a kind dearer than the next by some hundredths. A few calls that do not count come first in each
+block. Shown are medians over the rounds. Absolute times move with the load of the machine, so the ratios are what to
+compare; "noise" is how far bare clients are from each other.
 
     python benchmarks/overhead.py [--rounds 15] [--only whole]
 """
@@ -19,10 +19,9 @@ import random
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -39,6 +38,11 @@ TESTS = Path(__file__).parent.parent / "tests"
 CHUNKS = 200
 ASK: Any = [{"role": "user", "content": "Say what spend is, in the words of an accountant. " * 12}]
 Run = Callable[[int], Awaitable[None]]
+Cost = Callable[[int], Awaitable[float]]
+"""Makes so many calls, and returns the CPU microseconds of one, of all threads."""
+
+PROCESSES = 3
+"""Live processes of a kind through the SDK."""
 
 
 @dataclass
@@ -47,16 +51,30 @@ class Case:
 
     Args:
         calls: So many in a block.
-        metered: What surrounds our blocks, and is not counted.
+        bare: Bare clients, two or more: they tell how much of a difference is noise.
     """
 
     name: str
     calls: int
-    bare: Run
-    ours: Run
+    bare: list[Cost]
+    ours: list[Cost]
     limit: float
     limit_ratio: float | None = None
-    metered: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+def cost_of(run: Run, flush: Callable[[], object] = lambda: None) -> Cost:
+    """Return what measures a run in this process, with what `flush` makes of it."""
+
+    async def cost(calls: int) -> float:
+        await run(max(3, calls // 10))
+        flush()
+        start = time.process_time_ns()
+        await run(calls)
+        # The loop is blocked meanwhile, as nothing else is to be measured.
+        flush()
+        return (time.process_time_ns() - start) / 1000 / calls
+
+    return cost
 
 
 # -- in-process transport
@@ -164,25 +182,9 @@ def transport_cases(spend: Spend) -> Iterator[Case]:
     ):
         inner = Canned(kind, chunks)
         stream = kind.startswith("text")
-        yield Case(
-            name,
-            calls,
-            through(inner, stream),
-            flushed(spend, through(spend.transport(inner), stream)),
-            limit,
-            ratio,
-        )
-
-
-def flushed(spend: Spend, run: Run) -> Run:
-    """Count the writing of the rows too."""
-
-    async def ours(calls: int) -> None:
-        await run(calls)
-        # The loop is blocked meanwhile, as nothing else is to be measured.
-        spend.flush(60)
-
-    return ours
+        bare = cost_of(through(inner, stream))
+        ours = cost_of(through(spend.transport(inner), stream), partial(spend.flush, 60))
+        yield Case(name, calls, [bare, bare], [ours], limit, ratio)
 
 
 # -- the openai SDK over loopback
@@ -242,52 +244,97 @@ def spoken(url: str, asynchronous: bool, stream: bool) -> Run:
     return run_async if asynchronous else run_sync
 
 
+def ask_sdk(pipe: Connection, small: str, large: str, folder: str | None) -> None:
+    """Measure, in a process of its own, the calls that come through the pipe; metered where there is a folder."""
+    flush: Callable[[], object] = lambda: None  # noqa: E731 - a flush of nothing
+    if folder is not None:
+        spend = Spend(f"sqlite:///{folder}/spend.db", providers={"127.0.0.1": "openai"})
+        spend.instrument()
+        flush = partial(spend.flush, 60)
+    costs = [
+        cost_of(spoken(large if big else small, asynchronous, stream), flush)
+        for _, _, big, asynchronous, stream, _, _ in SDK_CASES
+    ]
+    with asyncio.Runner() as runner:
+        while (asked := pipe.recv()) is not None:
+            case, calls = asked
+            pipe.send(runner.run(costs[case](calls)))
+    pipe.send({} if folder is None else told(spend))
+    if folder is not None:
+        spend.close()
+
+
+def told(spend: Spend) -> dict[str, object]:
+    """Return what shows that a process recorded all its calls."""
+    health = spend.health()
+    return {
+        **{name: health[name] for name in ("written", "pending", "refused", "unjournaled", "degraded")},
+        "faults": dict(faults),
+    }
+
+
 @contextmanager
-def instrumented(spend: Spend) -> Iterator[None]:
-    """Have all clients metered for a while."""
-    spend.instrument()
+def live(small: str, large: str, folder: str | None) -> Iterator[Connection]:
+    """Give the pipe to a process that calls through the SDK."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=ask_sdk, args=(there, small, large, folder), daemon=True)
+    process.start()
     try:
-        yield
+        yield here
     finally:
-        spend.uninstrument()
+        here.send(None)
+        health = here.recv()
+        if health:
+            print(health)
+        process.join()
 
 
-def sdk_cases(spend: Spend, small: str, large: str) -> Iterator[Case]:
+def asked_of(pipe: Connection, case: int) -> Cost:
+    """Return what has a live process measure a case."""
+
+    async def cost(calls: int) -> float:
+        pipe.send((case, calls))
+        found: float = pipe.recv()
+        return found
+
+    return cost
+
+
+SDK_CASES = (
+    ("openai SDK, async, whole 1.5 KB", 300, False, True, False, 50.0, 1.08),
+    ("openai SDK, sync, whole 1.5 KB", 300, False, False, False, 50.0, 1.08),
+    ("openai SDK, async, whole 60 KB", 200, True, True, False, 65.0, 1.08),
+    ("openai SDK, async, stream", 10, False, True, True, 50 + 0.15 * (CHUNKS + 4), None),
+)
+"""Name, calls in a block, whether the answer is large, whether the client is asynchronous, whether it streams, limits."""
+
+
+def sdk_cases(bare: Sequence[Connection], ours: Sequence[Connection]) -> Iterator[Case]:
     """Give the cases through the openai SDK."""
-    stream_limit = 50 + 0.15 * (CHUNKS + 4)
-    for name, calls, url, asynchronous, stream, limit, ratio in (
-        ("openai SDK, async, whole 1.5 KB", 300, small, True, False, 50.0, 1.08),
-        ("openai SDK, sync, whole 1.5 KB", 300, small, False, False, 50.0, 1.08),
-        ("openai SDK, async, whole 60 KB", 200, large, True, False, 65.0, 1.08),
-        ("openai SDK, async, stream", 10, small, True, True, stream_limit, None),
-    ):
-        run = spoken(url, asynchronous, stream)
-        metered = partial(instrumented, spend)
-        yield Case(name, calls, run, flushed(spend, run), limit, ratio, metered)
+    for at, (name, calls, _, _, _, limit, ratio) in enumerate(SDK_CASES):
+        costs, own = ([asked_of(pipe, at) for pipe in pipes] for pipes in (bare, ours))
+        yield Case(name, calls, costs, own, limit, ratio)
 
 
 # -- measuring
 
 
-async def cpu(run: Run, calls: int) -> float:
-    """Return the CPU microseconds of one call, of all threads."""
-    start = time.process_time_ns()
-    await run(calls)
-    return (time.process_time_ns() - start) / 1000 / calls
-
-
 async def measure(case: Case, rounds: int) -> bool:
     """Run one case and print its line; True when it is within its limit."""
-    runs = {"bare": case.bare, "again": case.bare, "ours": case.ours}
-    seen: dict[str, list[float]] = {name: [] for name in runs}
+    contenders = [("bare", at, cost) for at, cost in enumerate(case.bare)]
+    contenders += [("ours", at, cost) for at, cost in enumerate(case.ours)]
+    seen: dict[str, list[float]] = {"bare": [], "ours": [], "noise": []}
     for _ in range(rounds):
-        for name in random.sample(list(runs), len(runs)):
-            with case.metered() if name == "ours" else nullcontext():
-                await runs[name](max(3, case.calls // 10))
-                seen[name].append(await cpu(runs[name], case.calls))
+        now: dict[str, list[float]] = {"bare": [], "ours": []}
+        for kind, _, cost in random.sample(contenders, len(contenders)):
+            now[kind].append(await cost(case.calls))
+        seen["noise"].append(max(now["bare"]) - min(now["bare"]))
+        for kind, costs in now.items():
+            seen[kind].append(statistics.median(costs))
     bare = statistics.median(seen["bare"])
+    noise = statistics.median(seen["noise"])
     added = statistics.median(o - b for o, b in zip(seen["ours"], seen["bare"], strict=True))
-    noise = statistics.median(abs(a - b) for a, b in zip(seen["again"], seen["bare"], strict=True))
     ratio = statistics.median(o / b for o, b in zip(seen["ours"], seen["bare"], strict=True))
     least = min(seen["ours"]) - min(seen["bare"])
     allowed = f"{case.limit:6.0f}" + (f"  x{case.limit_ratio:.2f}" if case.limit_ratio else "       ")
@@ -300,30 +347,30 @@ async def measure(case: Case, rounds: int) -> bool:
     return within
 
 
+HEAD = f"{'CPU microseconds a call':34}{'bare':>9}{'ours':>9}{'added':>9}{'least':>9}{'ratio':>8}{'noise':>9}  {'limit':14}"
+
+
 async def measure_all(rounds: int, only: str) -> bool:
     """Measure every case whose name holds `only`."""
-    small, large = "x" * 1100, "x" * 59_600
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Spend(f"sqlite:///{folder}/spend.db", providers={"127.0.0.1": "openai"}) as spend,
-        standing_in(small) as small_url,
-        standing_in(large) as large_url,
-    ):
-        print(
-            f"{'CPU microseconds a call':34}{'bare':>9}{'ours':>9}{'added':>9}{'least':>9}{'ratio':>8}{'noise':>9}"
-            f"  {'limit added':14}"
-        )
-        results = [
-            await measure(case, rounds)
-            for case in (*transport_cases(spend), *sdk_cases(spend, small_url, large_url))
-            if only in case.name
-        ]
-        health = spend.health()
-    for kind, count in faults.items():
-        print(f"faults: {kind}: {count}")
-    print(f"health: {health}")
-    print(f"{threading.active_count()} threads, Python {sys.version.split()[0]}")
+    print(HEAD)
+    with tempfile.TemporaryDirectory() as folder:
+        with Spend(f"sqlite:///{folder}/spend.db") as spend:
+            results = [await measure(case, rounds) for case in transport_cases(spend) if only in case.name]
+            print(told(spend))
+        if any(only in name for name, *_ in SDK_CASES):
+            results += await measure_sdk(folder, rounds, only)
+    print(f"Python {sys.version.split()[0]}")
     return all(results) and not faults
+
+
+async def measure_sdk(folder: str, rounds: int, only: str) -> list[bool]:
+    """Measure the cases through the SDK, in live processes."""
+    with ExitStack() as stack:
+        small, large = (stack.enter_context(standing_in("x" * size)) for size in (1100, 59_600))
+        places = [tempfile.mkdtemp(dir=folder) for _ in range(PROCESSES)]
+        bare = [stack.enter_context(live(small, large, None)) for _ in places]
+        ours = [stack.enter_context(live(small, large, place)) for place in places]
+        return [await measure(case, rounds) for case in sdk_cases(bare, ours) if only in case.name]
 
 
 def main() -> None:
