@@ -57,7 +57,7 @@ _NOT_OF_A_SESSION = ("litellm_call_id", "request_duration_ms")
 
 @routes.get("/spend/logs/v2", permission=Permission.SPEND, response_model=LogsPage)
 def ui_view_spend_logs(house: TheHouse, caller: TheCaller, asked: Annotated[LogsQuery, Query()]) -> Response:
-    """The calls, page by page, with an exact total."""
+    """The calls, page by page, with an exact total; grouped by session, one that counts the newest 10,000 calls."""
     _check_dates(asked)
     found = _found(house, caller, asked)
     return answer(_page([paged_log(row) for row in found.rows], found, asked), counts_of(found.rows))
