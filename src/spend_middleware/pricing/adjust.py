@@ -31,7 +31,7 @@ def exact(lines: list[Charge]) -> Decimal:
 
 def total(lines: list[Charge]) -> Decimal | None:
     """Return the sum of charge lines, rounded once, half to even, to a pico-dollar; None when it is out of bounds."""
-    amount = _add(lines[0].amount, lines[1].amount) if len(lines) == 2 else exact(lines)
+    amount = exact(lines)
     return _quantize(amount, _PICO_DOLLAR) if amount < MOST else None
 
 

@@ -259,9 +259,10 @@ def _status(own: bool, listed: Decimal, lines: list[Charge]) -> PricingStatus:
 
 def _listed(own: bool, listed: Decimal, lines: list[Charge], key: str | None, version: str) -> Cost:
     """Return a cost that is the list price and nothing else."""
-    status = _PRICED if listed and not own else _status(own, listed, lines)
     # As a bare tuple is made into one: a third of the time of the class itself.
-    cost: Cost = _new(Cost, (listed, status, tuple(lines), None, key, version, listed, None))
+    cost: Cost = _new(
+        Cost, (listed, _status(own, listed, lines), tuple(lines), None, key, version, listed, None)
+    )
     return cost
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from operator import attrgetter
 
 from spend_middleware.call import EXACT, Charge, Usage
 from spend_middleware.pricing.offpeak import OffPeak
@@ -66,32 +65,8 @@ class TokenCard:
         return chosen
 
 
-_parts_of = attrgetter(
-    *(
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "reasoning_tokens",
-        "input_audio_tokens",
-        "input_image_tokens",
-    ),
-    *("input_video_tokens", "output_audio_tokens", "output_image_tokens", "output_video_tokens"),
-)
-
-
 def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
     """Return one line for each kind of token that was used; every token is in exactly one line."""
-    given, made = usage.input_tokens, usage.output_tokens
-    if given > 0 < made and not any(_parts_of(usage)):
-        # Text went in and text came out, as in most calls.
-        into, out = Decimal(given), Decimal(made)
-        return [
-            _new(Charge, ("input_tokens", into, prices.input, _times(into, prices.input))),
-            _new(Charge, ("output_tokens", out, prices.output, _times(out, prices.output))),
-        ]
-    return _itemised(usage, prices)
-
-
-def _itemised(usage: Usage, prices: TokenPrices) -> list[Charge]:
     lines: list[Charge] = []
     given = text = usage.input_tokens
     if given < 0:
