@@ -45,7 +45,8 @@ class Watcher:
 
 def added(*headers: tuple[str, str]) -> Added:
     """Return headers as an observer gives them."""
-    return {name.encode(): value.encode() for name, value in headers}
+    made = {name.encode(): value.encode() for name, value in headers}
+    return lambda: made
 
 
 @dataclass

@@ -31,20 +31,36 @@ def plain(amount: Decimal) -> str:
     return text if text[-1] != "." else text + "0"
 
 
-def cost_headers(call: Call) -> Headers:
-    """Return the headers for one call: its id, its duration, and its cost with its parts where it is known."""
+def id_headers(call_id: str, key_spent: Decimal | None = None) -> Headers:
+    """Return the headers for an answer whose cost is not known yet: the id under which it is found later.
+
+    Args:
+        call_id: The call's id.
+        key_spent: What its key has spent by now.
+    """
+    return {b"x-litellm-call-id": call_id.encode(), **key_header(key_spent)}
+
+
+def cost_headers(call: Call, key_spent: Decimal | None = None) -> Headers:
+    """Return the headers for one call: its id, its duration, and its cost with its parts where it is known.
+
+    Args:
+        call: The call.
+        key_spent: What its key has spent by now.
+    """
     found = {
         b"x-litellm-call-id": call.call_id.encode(),
         b"x-litellm-response-duration-ms": b"%.3f" % ((call.ended_at - call.started_at) * 1000),
     }
     cost = call.cost
     amount, listed = cost.amount, cost.list_amount
-    if amount is None:
-        return found
-    found[b"x-litellm-response-cost"] = plain(amount).encode()
-    if listed is not None and listed is not amount and listed != amount:
-        found[b"x-litellm-response-cost-original"] = plain(listed).encode()
-    _add_parts(found, cost.charges)
+    if amount is not None:
+        found[b"x-litellm-response-cost"] = plain(amount).encode()
+        if listed is not None and listed is not amount and listed != amount:
+            found[b"x-litellm-response-cost-original"] = plain(listed).encode()
+        _add_parts(found, cost.charges)
+    if key_spent is not None:
+        found |= key_header(key_spent)
     return found
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -12,7 +14,7 @@ from msgspec import Struct
 from spend_middleware.attribution import Scope, current_scope
 from spend_middleware.call import Attribution, Call, Status, UsageSource
 from spend_middleware.guard import note_fault
-from spend_middleware.headers import cost_headers, key_header
+from spend_middleware.headers import cost_headers, id_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import ENDPOINTS, measure, price_again
@@ -162,11 +164,8 @@ class Recorder:
         """Return the headers for a streamed answer: the id under which its cost is found later."""
         if not self._settings.response_headers:
             return NONE_ADDED
-        headers = {b"x-litellm-call-id": exchange.call_id.encode()}
-        if self._running.known:
-            opened: Any = exchange.state
-            headers |= key_header(self._running.of(opened.attribution.key_hash))
-        return headers
+        opened: Any = exchange.state
+        return partial(id_headers, exchange.call_id, self._key_spent(opened))
 
     def finished(self, exchange: Exchange) -> Added:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
@@ -187,10 +186,11 @@ class Recorder:
             self._ledger.unmark(exchange.call_id)
         if not self._settings.response_headers:
             return NONE_ADDED
-        headers = cost_headers(first)
-        if self._running.known:
-            headers |= key_header(self._running.of(opened.attribution.key_hash))
-        return headers
+        return partial(cost_headers, first, self._key_spent(opened))
+
+    def _key_spent(self, opened: Opened) -> Decimal | None:
+        """Return what the key of a call has spent by now, where the key is known."""
+        return self._running.of(opened.attribution.key_hash) if self._running.known else None
 
     def _told_before(self, call_id: str) -> bool:
         """Whether this result was recorded by this process already; the database sees to all others."""

@@ -6,11 +6,12 @@ import asyncio
 import sys
 import weakref
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.attempt import Attempt, abandon
-from spend_middleware.interception.exchange import Added, Outcome
+from spend_middleware.interception.exchange import NONE_ADDED, Outcome
 from spend_middleware.interception.streams import strain_of
 
 _answering = Guard("adding headers to an answer of aiohttp")
@@ -51,7 +52,7 @@ def _refill(reader: Any, content: bytes) -> None:
         splits.extend([len(content)] if content else [])
 
 
-def add(response: Any, added: Added) -> None:
+def add(response: Any, added: Mapping[bytes, bytes]) -> None:
     """Give a response further headers. Its old ones stay as they are: somebody may be going through them."""
     told = {name.decode("latin-1"): value.decode("latin-1") for name, value in added.items()}
     headers = {name: value for name, value in told.items() if name not in response.headers}
@@ -87,9 +88,9 @@ class Body:
     def ended(self, outcome: Outcome, error: BaseException | None = None) -> None:
         """Record the attempt; the response, if it is still there, says what it cost."""
         added = self.attempt.finish(outcome, error)
-        if added and (response := self._response()) is not None:
+        if added is not NONE_ADDED and (response := self._response()) is not None:
             with _answering:
-                add(response, added)
+                add(response, added())
 
     def broken(self, error: BaseException) -> None:
         """The body broke off, or the caller has closed the response: aiohttp says both with an exception."""

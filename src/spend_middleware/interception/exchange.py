@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -15,10 +14,14 @@ from spend_middleware.interception.body import Kept, decoded
 MAX_BODY_BYTES = 16 << 20
 
 
-Added = Mapping[bytes, bytes]
-"""Headers that are added to an answer, by name in lower case."""
+Added = Callable[[], Mapping[bytes, bytes]]
+"""Makes the headers that are added to an answer, by name in lower case."""
 
-NONE_ADDED: Added = MappingProxyType({})
+
+def NONE_ADDED() -> Mapping[bytes, bytes]:  # noqa: N802 - a constant
+    """No headers are added."""
+    return {}
+
 
 _NOTHING = Kept(0)
 

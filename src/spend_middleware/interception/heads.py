@@ -8,7 +8,8 @@ from operator import itemgetter, methodcaller
 from typing import Any
 
 from spend_middleware.guard import note_fault
-from spend_middleware.interception.exchange import Added
+from spend_middleware.interception.exchange import NONE_ADDED, Added
+from spend_middleware.interception.late import add_late, late_class
 from spend_middleware.interception.shapes import Headers, Response
 
 # What neither a wire format nor anything else here reads, though nearly every message carries it. A header that is not
@@ -90,8 +91,8 @@ class _Known(dict[tuple[bytes, ...], _Places | None]):
 _known = _Known()
 
 
-_with_list: set[type] = set()
-"""The classes of headers that are known to keep what `_entries` gives in a list."""
+_with_list: dict[type, type] = {}
+"""The classes of headers that are known to keep what `_entries` gives in a list -> what is late in adding to it."""
 
 
 def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
@@ -101,7 +102,8 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
     """
     inside = getattr(headers, "_list", None)
     if type(inside) is list and inside and len(inside[0]) == 3 and hasattr(headers, "_encoding"):
-        _with_list.add(type(headers))
+        own = type(headers)
+        _with_list[own] = late_class(own)
         return inside
     return [(name, name.lower(), value) for name, value in headers.raw]
 
@@ -138,27 +140,20 @@ def append(response: Response, added: Added) -> None:
 
     Args:
         response: The answer.
-        added: Values by name, which is in lower case.
+        added: Makes them; it may be asked only once somebody looks for them.
     """
-    if not added:
+    if added is NONE_ADDED:
         return
     try:
         headers: Any = response.headers
-        if type(headers) not in _with_list:
-            _append_one_by_one(headers, added)
+        late = _with_list.get(type(headers))
+        if late is not None:
+            add_late(headers, late, added)
             return
-        entries = headers._list
-        present = set(map(_lower_name, entries))
-        if not present.isdisjoint(added):
-            added = {name: value for name, value in added.items() if name not in present}
-        entries.extend(zip(added, added, added.values(), strict=True))
+        for raw, value in added().items():
+            name = raw.decode("latin-1")
+            if name not in headers:
+                # Setting a name that is not there appends it and leaves all others, also double ones, in place.
+                headers[name] = value.decode("latin-1")
     except Exception as fault:
         note_fault("adding headers to an answer", fault)
-
-
-def _append_one_by_one(headers: Any, added: Added) -> None:
-    for raw, value in added.items():
-        name = raw.decode("latin-1")
-        if name not in headers:
-            # Setting a name that is not there appends it and leaves all others, also double ones, in place.
-            headers[name] = value.decode("latin-1")
