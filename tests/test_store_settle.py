@@ -243,14 +243,14 @@ def test_the_writers_thread_settles_a_step_at_a_time(store: Store, caplog: pytes
         store.append(one)
     assert store.flush(10) == 0
     chores = Chores(retains=False)
-    assert chores(store.upkeep) == LOOK_AGAIN_SECONDS
-    pauses = [chores(store.upkeep) for _ in range(50)]
+    assert chores(store.ledger, lambda: store.upkeep) == LOOK_AGAIN_SECONDS
+    pauses = [chores(store.ledger, lambda: store.upkeep) for _ in range(50)]
     assert pauses == sorted(pauses)
     assert set(pauses) == {PAUSE_SECONDS, SETTLE_SECONDS}
     assert store.upkeep.verify().count == 0
     with store.write_engine.begin() as connection:
         connection.execute(text("DROP TABLE spend_meta"))
-    assert [chores(store.upkeep) for _ in range(3)] == [SETTLE_SECONDS] * 3
+    assert [chores(store.ledger, lambda: store.upkeep) for _ in range(3)] == [SETTLE_SECONDS] * 3
     assert [record.levelname for record in caplog.records].count("WARNING") == 1
 
 
@@ -259,8 +259,8 @@ def test_an_import_of_old_calls_is_over_before_days_are_settled(
 ) -> None:
     monkeypatch.setattr(chores_module, "FEW_CALLS", 5)
     chores = Chores(retains=False)
-    assert chores(store.upkeep) == LOOK_AGAIN_SECONDS
+    assert chores(store.ledger, lambda: store.upkeep) == LOOK_AGAIN_SECONDS
     for one in calls(30, first="2026-01-01", days=9):
         store.append(one)
     assert store.flush(10) == 0
-    assert [chores(store.upkeep) for _ in range(2)] == [SETTLE_SECONDS, PAUSE_SECONDS]
+    assert [chores(store.ledger, lambda: store.upkeep) for _ in range(2)] == [SETTLE_SECONDS, PAUSE_SECONDS]

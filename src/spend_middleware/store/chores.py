@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from spend_middleware.store.ledger import Ledger
     from spend_middleware.store.upkeep import Upkeep
 
 logger = logging.getLogger("spend_middleware.store")
@@ -41,15 +43,20 @@ class Chores:
         self._warned = False
         self._calls: int | None = None
 
-    def __call__(self, upkeep: Upkeep) -> float:
-        """Do what is due, and return in how many seconds to come again."""
+    def __call__(self, ledger: Ledger, upkeep: Callable[[], Upkeep]) -> float:
+        """Do what is due, and return in how many seconds to come again.
+
+        Args:
+            ledger: Says whether anything is due.
+            upkeep: Gives what does it, whose import takes a quarter of a second: a new ledger needs none of it.
+        """
         if self._retains and time.monotonic() - self._retained_at >= RETAIN_SECONDS:
             self._retained_at = time.monotonic()
-            upkeep.retain()
+            upkeep().retain()
         from spend_middleware.store.ledger import said
 
         try:
-            return self._settle(upkeep)
+            return self._settle(ledger, upkeep)
         except Exception as error:
             # Reports add days up themselves meanwhile: slower, and as exact.
             if not self._warned:
@@ -57,11 +64,11 @@ class Chores:
             self._warned = True
             return SETTLE_SECONDS
 
-    def _settle(self, upkeep: Upkeep) -> float:
-        calls, before = upkeep.calls_over(), self._calls
+    def _settle(self, ledger: Ledger, upkeep: Callable[[], Upkeep]) -> float:
+        calls, before = ledger.calls_over(), self._calls
         self._calls = calls
         if before is None:
             return LOOK_AGAIN_SECONDS
-        if calls - before > FEW_CALLS:
+        if not calls or calls - before > FEW_CALLS:
             return SETTLE_SECONDS
-        return PAUSE_SECONDS if upkeep.settle(steps=1) else SETTLE_SECONDS
+        return PAUSE_SECONDS if upkeep().settle(steps=1) else SETTLE_SECONDS

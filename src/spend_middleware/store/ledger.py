@@ -6,7 +6,9 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import column, func, select, table
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
@@ -16,11 +18,14 @@ from spend_middleware.store.engine import Database
 from spend_middleware.store.migrate import migrate
 from spend_middleware.store.records import AT, Values
 from spend_middleware.store.row_tags import with_plain_tags
+from spend_middleware.store.spans import OPEN_DAYS
 
 logger = logging.getLogger("spend_middleware.store")
 
 UTC_ZONE = "UTC"
 _ID = AT["id"]
+# What the writer asks of it needs no more than names; the tables as classes are slow to import.
+_DAYS = table("spend_name_daily", *map(column, ("kind", "zone", "day", "name", "requests")))
 _UNFIT = (OverflowError, ValueError, TypeError)  # out of range or of no type that a database knows
 _REFUSALS = (
     "22",
@@ -111,6 +116,15 @@ class Ledger:
         return self._tables.write(
             connection, with_plain_tags(batch), zones, self._slot, settled=rolled.settled, new=new
         )
+
+    def calls_over(self) -> int:
+        """Return how many calls there are on days that are over long enough to be settled."""
+        self.prepare()
+        last = datetime.now(UTC).date() - timedelta(days=OPEN_DAYS)
+        kept = _DAYS.c
+        total = (kept.kind == "total", kept.zone == UTC_ZONE, kept.name == "", kept.day <= last.isoformat())
+        with self.database.engine.connect() as connection:
+            return int(connection.scalar(select(func.sum(kept.requests)).where(*total)) or 0)
 
     def answers(self) -> bool:
         """Say whether the database answers now."""

@@ -11,12 +11,9 @@ from spend_middleware.store.alone import Prepared, alone
 from spend_middleware.store.day_lines import count_day, uncounted
 from spend_middleware.store.report_sources import DAILY, META, NAME_SPANS, NAMES, SPANS, stored_sums
 from spend_middleware.store.rollups import KINDS, SUMS, WIDE
-from spend_middleware.store.spans import LENGTHS, Rolled, Span, ended, span_around
+from spend_middleware.store.spans import LENGTHS, OPEN_DAYS, Rolled, Span, ended, span_around
 from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import rolled
-
-_OPEN_DAYS = 2
-"""Days before today that still change much: calls that ended late, and days that are not over everywhere yet."""
 
 _SHORTEST = LENGTHS[0]
 _FIRST = date.fromordinal(_SHORTEST).isoformat()
@@ -35,7 +32,7 @@ def settle(ledger: Prepared, *, today: date | None = None, go_on: Callable[[], b
     """
     ledger.prepare()
     now = today or datetime.now(UTC).date()
-    limit = now.toordinal() - _OPEN_DAYS + 1
+    limit = now.toordinal() - OPEN_DAYS + 1
     steps = 0
     while go_on():
         with ledger.database.engine.connect() as connection:
@@ -50,16 +47,6 @@ def settle(ledger: Prepared, *, today: date | None = None, go_on: Callable[[], b
             else:
                 _step(connection, limit)
     return steps
-
-
-def calls_over(ledger: Prepared) -> int:
-    """Return how many calls there are on days that are over long enough to be settled."""
-    ledger.prepare()
-    last = datetime.now(UTC).date() - timedelta(days=_OPEN_DAYS)
-    own = (NAMES.c.kind == "total", NAMES.c.zone == UTC_ZONE, NAMES.c.name == "")
-    counted = select(func.sum(NAMES.c.requests)).where(*own, NAMES.c.day <= last.isoformat())
-    with ledger.database.engine.connect() as connection:
-        return int(connection.scalar(counted) or 0)
 
 
 def _next_lines(connection: Connection, today: date) -> tuple[str, str] | None:

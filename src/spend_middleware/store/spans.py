@@ -15,6 +15,9 @@ from functools import lru_cache
 LENGTHS = (4, 16, 64)
 """Days in a span; each is made of spans of the length before."""
 
+OPEN_DAYS = 2
+"""Days before today that still change much: calls that ended late, and days that are not over everywhere yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rolled:

@@ -116,7 +116,7 @@ class Store:
             _ = self.ledger
 
     def _do_chores(self) -> float:
-        return self._chores(self.upkeep)
+        return self._chores(self.ledger, lambda: self.upkeep)
 
     def _usable_folder(self) -> Path | None:
         try:

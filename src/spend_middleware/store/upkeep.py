@@ -20,7 +20,7 @@ from spend_middleware.store.report_reader import Reader
 from spend_middleware.store.reprice import Pricer, Repricing, reprice
 from spend_middleware.store.retention import Retained, retain
 from spend_middleware.store.rows_values import LogFilter
-from spend_middleware.store.settle import calls_over, settle
+from spend_middleware.store.settle import settle
 from spend_middleware.store.verify import Verification, verify
 from spend_middleware.store.zone_fill import fill_zone
 
@@ -117,10 +117,6 @@ class Upkeep:
     def fill_zone(self, name: str) -> int:
         """Give a time zone rollups."""
         return fill_zone(self._store.ledger, name)
-
-    def calls_over(self) -> int:
-        """Return how many calls there are on days that can be settled."""
-        return calls_over(self._store.ledger)
 
     def settle(self, *, steps: int) -> int:
         """Add up days that are over, in so many steps at most, and return how many were due."""
