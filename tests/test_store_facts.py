@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from spend_middleware.call import (
     NOBODY,
+    UNPRICED,
     Attribution,
     Call,
     Charge,
@@ -22,6 +23,7 @@ from spend_middleware.call import (
     Unit,
     Usage,
     UsageSource,
+    to_pico,
 )
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import (
@@ -31,8 +33,9 @@ from spend_middleware.store.facts import (
     encode_started,
     facts_in,
     interrupted,
+    row_in,
 )
-from spend_middleware.store.records import COLUMNS, INTERRUPTED_REASON, deep_storable
+from spend_middleware.store.records import AT, COLUMNS, INTERRUPTED_REASON, deep_storable
 from spend_middleware.store.store import Store
 
 CALL = Call(
@@ -171,3 +174,10 @@ def test_a_call_whose_facts_make_no_row_is_kept_with_the_reason() -> None:
         ("0199-1", "openai", None, "its facts cannot be stored: ValueError"),
         ("0199-9", "openai", 1_234_567, None),
     ]
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=12) | st.decimals(-(10**9), 10**9))
+def test_an_amount_is_stored_in_whole_pico_dollars_however_it_is_written(amount: Decimal) -> None:
+    body = encode_call(Call(call_id="c", provider="p", operation="o", cost=UNPRICED._replace(amount=amount)))
+    stored = row_in(facts_in(body))[AT["spend"]]
+    assert stored == max(-(2**63) + 1, min(to_pico(amount), 2**63 - 1))

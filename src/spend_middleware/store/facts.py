@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 from pydantic_core import from_json, to_json
 
 from spend_middleware.call import (
+    PICO,
     USAGE_COUNTS,
     Attribution,
     Call,
@@ -134,7 +136,7 @@ def row_in(stored: Sequence[Any]) -> Values:
     )
     spend = _pico(amount)
     usage = _usage_in(counted)
-    tokens_in, tokens_out, read, written, reasoning = _totals(usage)
+    tokens_in, tokens_out, read, written, reasoning = _totals(counted, usage)
     values = (
         call_id, response_id or call_id, operation, provider,
         (response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint,
@@ -208,11 +210,12 @@ def journaled_row(body: bytes) -> Values:
 
 
 _TOTALS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_totals_of = itemgetter(*map(USAGE_COUNTS.index, _TOTALS))
 
 
-def _totals(usage: Mapping[str, Any]) -> list[int]:
+def _totals(counted: Sequence[Any], usage: Mapping[str, Any]) -> Sequence[int]:
     """Return tokens in, out, read from and written to caches, and of reasoning, further passes included."""
-    totals = [usage.get(name, 0) for name in _TOTALS]
+    totals: Sequence[int] = _totals_of(counted)
     for _, stored in usage.get("passes", ()):
         further = Usage.from_dict(stored)
         totals = [total + further.overall(name) for total, name in zip(totals, _TOTALS, strict=True)]
@@ -245,6 +248,11 @@ def _json_of(value: Any) -> bytes:
 
 
 def _pico(amount: str | None) -> int | None:
+    if amount is not None and amount[-PICO - 1 : -PICO] == "." and len(amount) < 19 and amount.isascii():
+        # As nearly all are: rounded to a pico-dollar, and with no other dot or sign in it.
+        whole = amount.replace(".", "", 1)
+        if whole.isdigit():
+            return int(whole)
     return None if amount is None else max(-LIMIT, min(to_pico(Decimal(amount)), LIMIT))
 
 
