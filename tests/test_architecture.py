@@ -20,6 +20,7 @@ FLOORS = {
         (
             "metering",
             "middleware",
+            "usual",
             "inbound",
             "estimator",
             "headers",

@@ -27,25 +27,7 @@ from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.self_hosted import SELF_HOSTED, is_self_hosted
-from spend_middleware.wire.reading import Reading, Received, Route, Sent
-
-# LiteLLM's words for the endpoint column. Few and fixed: the column is part of a rollup's key, and a path may hold
-# model names and ids.
-ENDPOINTS = {
-    "completion": "/chat/completions",
-    "text_completion": "/completions",
-    "responses": "/responses",
-    "embedding": "/embeddings",
-    "image_generation": "/images/generations",
-    "image_edit": "/images/edits",
-    "transcription": "/audio/transcriptions",
-    "speech": "/audio/speech",
-    "moderation": "/moderations",
-    "rerank": "/rerank",
-    "ocr": "/ocr",
-    "batch": "/batches",
-    "video_generation": "/videos",
-}
+from spend_middleware.wire.reading import ENDPOINTS, Reading, Received, Route, Sent
 
 # No byte of the request can have reached the provider.
 _NEVER_SENT = frozenset(

@@ -17,15 +17,16 @@ from spend_middleware.guard import note_fault
 from spend_middleware.headers import cost_headers, id_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
-from spend_middleware.metering import ENDPOINTS, measure, price_again
+from spend_middleware.metering import measure, price_again
 from spend_middleware.outbound import asked_for
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import Started
 from spend_middleware.store.running import RunningSpend
 from spend_middleware.telemetry import Telemetry
+from spend_middleware.usual import usual_call
 from spend_middleware.wire import request, table
-from spend_middleware.wire.reading import Reading, Route, Sent
+from spend_middleware.wire.reading import ENDPOINTS, Reading, Route, Sent
 from spend_middleware.wire.values import json_of
 
 log = logging.getLogger("spend_middleware")
@@ -66,12 +67,19 @@ Gate = Callable[[Attribution, Route, Mapping[str, Any]], Answer | None]
 class Opened(Struct):
     """What was learned when a call went out, kept until its answer is closed."""
 
-    sent: Sent
+    asked: request.UsualRequest | None
+    content: Mapping[str, Any] | None
     attribution: Attribution
     scope: Scope | None
     context: Any
     attempt: int
     refused: bool = False
+
+    def sent(self, exchange: Exchange) -> Sent:
+        """Return the request as the readers of wire formats take it, with all of its body parsed."""
+        if self.asked is not None and self.content is None:
+            self.content = _json_object(exchange.request_body)
+        return Sent(url=exchange.address, headers=exchange.request_headers, content=self.content)
 
 
 class Recorder:
@@ -128,49 +136,58 @@ class Recorder:
     def opened(self, exchange: Exchange) -> None:
         """See a request before it goes out: who asked, what of it is ours and must not leave."""
         route: Any = exchange.route
-        headers = exchange.request_headers
-        content = _json_object(exchange.request_body) or exchange.request_form
+        headers, body = exchange.request_headers, exchange.request_body
         settings = self._settings
         exchange.max_body_bytes = settings.max_body_bytes
         scope = current_scope.get()
-        fields = request.fields_of(content, headers, route)
+        asked = request.usual_request(body, headers)
+        if asked is not None:
+            content, fields = None, request.fields_of_usual(asked)
+        else:
+            content = _json_object(body) or exchange.request_form
+            fields = request.fields_of(content, headers, route)
         trace_id, context = self._telemetry.active()
         attribution = asked_for(fields, headers, scope, trace_id, settings)
         if exchange.seen_before:
             scope = None
         exchange.call_id = new_call_id(exchange.started)
-        exchange.state = opened = Opened(
-            Sent(url=exchange.address, headers=headers, content=content),
-            attribution,
-            scope,
-            context,
-            _attempt(headers),
-        )
+        exchange.state = opened = Opened(asked, content, attribution, scope, context, _attempt(headers))
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
             if not (fields is request.NO_FIELDS or fields.says_user_alone):
                 exchange.drop_headers = request.headers_to_drop(headers, route)
             if settings.include_stream_usage or not request.all_stays(fields, route):
-                self._rewrite(exchange, content, route)
+                self._rewrite(exchange, opened.sent(exchange).content, route)
         if scope is not None:
             scope.open()
         if self._gate is not None:
-            exchange.answer = self._gate(attribution, route, content or {})
+            exchange.answer = self._gate(attribution, route, opened.sent(exchange).content or {})
             opened.refused = exchange.answer is not None
         if settings.journal_marks and route.certain and not route.follow_up:
-            self._mark(exchange, route, content or {}, opened)
+            self._mark(exchange, route, opened)
 
     def answered(self, exchange: Exchange) -> Added:
         """Return the headers for a streamed answer: the id under which its cost is found later."""
         if not self._settings.response_headers:
             return NONE_ADDED
         opened: Any = exchange.state
-        return partial(id_headers, exchange.call_id, self._key_spent(opened))
+        return partial(id_headers, exchange.call_id, self._key_spent(opened) if self._running.known else None)
 
     def finished(self, exchange: Exchange) -> Added:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
         opened: Any = exchange.state
-        calls, reading = measure(exchange, opened.sent, self._prices(), opened.attribution, opened.attempt)
+        book = self._prices()
+        if opened.asked is not None:
+            usual = usual_call(exchange, opened.asked, book, opened.attribution, opened.attempt)
+            if usual is not None:
+                self.record(usual, opened.scope, opened.context)
+                return self._said_of(usual, opened)
+        return self._finished_otherwise(exchange, opened, book)
+
+    def _finished_otherwise(self, exchange: Exchange, opened: Opened, book: PriceBook) -> Added:
+        """Record an exchange of any kind."""
+        sent = opened.sent(exchange)
+        calls, reading = measure(exchange, sent, book, opened.attribution, opened.attempt)
         if not calls:
             self._ledger.unmark(exchange.call_id)
             return NONE_ADDED
@@ -178,19 +195,23 @@ class Recorder:
         once = reading.once_key is not None
         if once and not reading.pending and self._told_before(first.call_id):
             return NONE_ADDED
-        if not self._estimated_later(first, reading, opened):
+        if not self._estimated_later(first, reading, opened, sent):
             self.record(first, opened.scope, opened.context)
         for call in others:  # of the calls of a batch nobody here knows the questions
             self.record(call, opened.scope, opened.context)
         if once and exchange.call_id not in [call.call_id for call in calls]:
             self._ledger.unmark(exchange.call_id)
+        return self._said_of(first, opened)
+
+    def _said_of(self, call: Call, opened: Opened) -> Added:
+        """Return the headers that an answer gets."""
         if not self._settings.response_headers:
             return NONE_ADDED
-        return partial(cost_headers, first, self._key_spent(opened))
+        return partial(cost_headers, call, self._key_spent(opened) if self._running.known else None)
 
     def _key_spent(self, opened: Opened) -> Decimal | None:
-        """Return what the key of a call has spent by now, where the key is known."""
-        return self._running.of(opened.attribution.key_hash) if self._running.known else None
+        """Return what the key of a call has spent by now, where that key is known."""
+        return self._running.of(opened.attribution.key_hash)
 
     def _told_before(self, call_id: str) -> bool:
         """Whether this result was recorded by this process already; the database sees to all others."""
@@ -215,7 +236,7 @@ class Recorder:
             self._warn_once(call)
         self._telemetry.record(call, context)
 
-    def _estimated_later(self, call: Call, reading: Reading, opened: Opened) -> bool:
+    def _estimated_later(self, call: Call, reading: Reading, opened: Opened, sent: Sent) -> bool:
         """Hand a call without reported usage to the estimator; False when it is to be recorded as it is."""
         missing = reading.usage is None or reading.output_missing or reading.input_missing
         wanted = missing and reading.reported_cost is None
@@ -228,19 +249,19 @@ class Recorder:
             return False
 
         def estimate() -> None:
-            self.record(self._estimate(call, reading, opened), opened.scope, opened.context)
+            self.record(self._estimate(call, reading, sent), opened.scope, opened.context)
 
         self._ledger.append_call(call, provisional=True)
         return self._estimator.submit(estimate)
 
-    def _estimate(self, call: Call, reading: Reading, opened: Opened) -> Call:
+    def _estimate(self, call: Call, reading: Reading, sent: Sent) -> Call:
         from spend_middleware.pricing.estimate import Missing, estimate_usage
 
         try:
             found = estimate_usage(
                 call.operation,
                 call.model,
-                opened.sent.content,
+                sent.content,
                 reading.visible_text,
                 provider=call.provider,
                 reported=reading.usage,
@@ -281,8 +302,8 @@ class Recorder:
         if changed is not None:
             exchange.new_body = request.encode(changed)
 
-    def _mark(self, exchange: Exchange, route: Route, content: Mapping[str, Any], opened: Opened) -> None:
-        model = content.get("model")
+    def _mark(self, exchange: Exchange, route: Route, opened: Opened) -> None:
+        model = opened.asked.model if opened.asked is not None else (opened.content or {}).get("model")
         self._ledger.mark(
             (
                 exchange.call_id,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import reduce
+from operator import itemgetter
 from typing import Any
 
 from spend_middleware.call import EXACT, Charge
@@ -14,6 +16,7 @@ from spend_middleware.pricing.rates import ZERO
 _PICO_DOLLAR = Decimal("1e-12")
 _ONE = Decimal(1)
 _add, _quantize = EXACT.add, EXACT.quantize
+_amount_of: Callable[[Charge], Decimal] = itemgetter(Charge._fields.index("amount"))
 
 MOST = Decimal(9_000_000)
 """USD: one row of the ledger holds 9.2 million, and no single call costs as much."""
@@ -23,10 +26,7 @@ TOO_MUCH = "the counts of this call cannot be right: they cost millions"
 
 def exact(lines: list[Charge]) -> Decimal:
     """Return the unrounded sum of charge lines."""
-    amount = ZERO
-    for _, _, _, part in lines:
-        amount = _add(amount, part)
-    return amount
+    return reduce(_add, map(_amount_of, lines), ZERO)
 
 
 def total(lines: list[Charge]) -> Decimal | None:

@@ -53,6 +53,11 @@ def vendor_of(model: str | None) -> str | None:
 _LITELLM = frozenset(("x-litellm-version", "x-litellm-model-id", "x-litellm-call-id"))
 
 
+def names_litellm(headers: Mapping[str, str]) -> bool:
+    """Say whether an answer's headers are those of a LiteLLM proxy."""
+    return not _LITELLM.isdisjoint(headers)
+
+
 def _stated_by_litellm(headers: Mapping[str, str]) -> Decimal | None:
     # A zero there may mean that the proxy knows no price: https://github.com/BerriAI/litellm/pull/35913
     return amount(headers.get("x-litellm-response-cost")) or None
@@ -93,7 +98,7 @@ def told_by_headers(route: Route, received: Received, reading: Reading) -> Readi
     """Return the reading with what the headers of gateways and routers say; most answers are returned as they are."""
     headers = received.headers
     raw = reading.raw_usage
-    if route.plain and _LITELLM.isdisjoint(headers) and (not raw or "pydantic_ai_gateway" not in raw):
+    if route.plain and not names_litellm(headers) and (not raw or "pydantic_ai_gateway" not in raw):
         return reading
     # Pydantic's gateway writes its estimate into the usage of every format that it passes on.
     if reading.reported_cost is None and raw and "pydantic_ai_gateway" in raw:
@@ -101,7 +106,7 @@ def told_by_headers(route: Route, received: Received, reading: Reading) -> Readi
     if route.gateway and _from_cache(headers):
         reading.reported_cost = Decimal(0)
     model = reading.response_model or reading.request_model
-    if not _LITELLM.isdisjoint(headers):
+    if names_litellm(headers):
         reading.provider = "litellm_proxy"
         reading.price_provider = vendor_of(model)
         if reading.reported_cost is None:

@@ -79,7 +79,7 @@ class _Choice(Struct, gc=False):
     finish_reason: _Word | None = None
 
 
-class _Usual(Struct, gc=False):
+class UsualAnswer(Struct, gc=False):
     """What is read of an answer of the usual types, as most are; the rest of it is skipped and never made an object."""
 
     usage: dict[str, Any]
@@ -90,14 +90,21 @@ class _Usual(Struct, gc=False):
     error: None = None
 
 
-_usual = msgjson.Decoder(_Usual).decode
+_usual = msgjson.Decoder(UsualAnswer).decode
+
+
+def usual_answer(body: bytes) -> UsualAnswer | None:
+    """Return what a whole answer of the usual types says; None for all others."""
+    try:
+        return _usual(body)
+    except (MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Reading:
     body = received.body
-    try:
-        told = _usual(body)
-    except (MsgspecError, ValueError, RecursionError):
+    told = usual_answer(body)
+    if told is None:
         return _read_document(route, sent, received, counter)
     choices = told.choices
     reading = Reading(

@@ -11,6 +11,24 @@ from msgspec import Struct
 
 from spend_middleware.call import Usage
 
+# LiteLLM's words for the endpoint column. Few and fixed: the column is part of a rollup's key, and a path may hold
+# model names and ids.
+ENDPOINTS = {
+    "completion": "/chat/completions",
+    "text_completion": "/completions",
+    "responses": "/responses",
+    "embedding": "/embeddings",
+    "image_generation": "/images/generations",
+    "image_edit": "/images/edits",
+    "transcription": "/audio/transcriptions",
+    "speech": "/audio/speech",
+    "moderation": "/moderations",
+    "rerank": "/rerank",
+    "ocr": "/ocr",
+    "batch": "/batches",
+    "video_generation": "/videos",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:

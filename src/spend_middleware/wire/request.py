@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
+from msgspec import json as msgjson
 from pydantic_core import from_json, to_json
 
 from spend_middleware.wire.reading import Route
@@ -50,6 +51,58 @@ class CallFields(Struct, gc=False):
 
 NO_FIELDS = CallFields()
 
+_Word = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+class UsualRequest(Struct, gc=False):
+    """What is read of a request body that names its customer at most, as most do.
+
+    The rest of it, the prompt too, is skipped and never made an object. A body that says anything else of ours is not
+    of this kind.
+    """
+
+    model: _Word | None = None
+    user: _Word | UnsetType = UNSET
+    service_tier: _Word | None = None
+    metadata: UnsetType = UNSET
+    tags: UnsetType = UNSET
+    safety_identifier: UnsetType = UNSET
+    litellm_metadata: UnsetType = UNSET
+    litellm_session_id: UnsetType = UNSET
+    litellm_trace_id: UnsetType = UNSET
+    litellm_call_id: UnsetType = UNSET
+
+
+_usual = msgjson.Decoder(UsualRequest).decode
+
+
+def usual_request(body: bytes | None, headers: Mapping[str, str]) -> UsualRequest | None:
+    """Return what a request of the usual kind says; None where its body or its headers say anything else of ours.
+
+    Args:
+        body: The body, if it is JSON.
+        headers: By name in lower case.
+    """
+    if not body or _may_be_ours(headers):
+        return None
+    try:
+        return _usual(body)
+    except (MsgspecError, ValueError, RecursionError):
+        return None
+
+
+def fields_of_usual(asked: UsualRequest) -> CallFields:
+    """Return what a request of the usual kind says; the same as `fields_of` of its body."""
+    user = asked.user
+    if user is UNSET:
+        return NO_FIELDS
+    return CallFields(end_user=_first_name(user), says_user_alone=True)
+
+
+def _may_be_ours(headers: Mapping[str, str]) -> bool:
+    named = "\n".join(headers)
+    return "x-litellm-" in named or "-session-id" in named
+
 
 def fields_of(
     content: Mapping[str, Any] | None,
@@ -61,8 +114,7 @@ def fields_of(
     The order is that of https://docs.litellm.ai/docs/proxy/cost_tracking and of the proxy's own code.
     """
     body = content or {}
-    named = "\n".join(headers)
-    if "x-litellm-" not in named and "-session-id" not in named:
+    if not _may_be_ours(headers):
         said = _FIELDS.intersection(body)
         if not said:
             return NO_FIELDS

@@ -158,6 +158,17 @@ def token_usage(
     return _detailed(usage, into, out, sums, reasoning=reasoning, cached=cached, units=units, traits=traits)
 
 
+def usual_usage(usage: Mapping[str, Any]) -> Usage | None:
+    """Return the counts of an object of the usual words, whose sum is the provider's own; None for all others."""
+    try:
+        counted = _of_usual(convert(usage, _Usual))
+    except ValidationError:
+        return None
+    # Without any output there may be more to it than the object says.
+    tokens_in, tokens_out = counted.input_tokens, counted.output_tokens
+    return counted if tokens_out and tokens_in + tokens_out == counted.total_tokens else None
+
+
 def _of_usual(told: _Usual) -> Usage:
     tokens_in, tokens_out, total = told.prompt_tokens, told.completion_tokens, told.total_tokens
     into, out = told.prompt_tokens_details, told.completion_tokens_details

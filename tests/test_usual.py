@@ -1,0 +1,174 @@
+"""The short way for usual calls says what the general way says, word for word, or leaves the call to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spend_middleware.call import NOBODY, Call
+from spend_middleware.interception.exchange import Exchange, Outcome
+from spend_middleware.metering import measure
+from spend_middleware.outbound import asked_for
+from spend_middleware.pricing.book import PriceBook
+from spend_middleware.settings import Settings
+from spend_middleware.usual import usual_call
+from spend_middleware.wire import Sent, recognise
+from spend_middleware.wire.request import (
+    UsualRequest,
+    all_stays,
+    fields_of,
+    fields_of_usual,
+    usual_request,
+)
+
+CHAT = "/v1/chat/completions"
+USAGE = {"prompt_tokens": 120, "completion_tokens": 80, "total_tokens": 200}
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "model": "gpt-4o-2024-08-06",
+    "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
+    "usage": USAGE,
+}
+ASKED = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "user": "ana"}
+
+WORDS = st.sampled_from([None, "", "gpt-4o", "gpt-4o-search-preview", "no such model", "x" * 600, 5, ["x"]])
+COUNTS = st.none() | st.integers(-3, 200) | st.integers(0, 10**18) | st.sampled_from(["7", 1.5, True])
+DETAILS = st.none() | st.dictionaries(
+    st.sampled_from(["cached_tokens", "audio_tokens", "reasoning_tokens", "text_tokens"]), COUNTS
+)
+USAGES = st.fixed_dictionaries(
+    {"prompt_tokens": COUNTS, "completion_tokens": COUNTS},
+    optional={
+        "total_tokens": COUNTS,
+        "prompt_tokens_details": DETAILS,
+        "completion_tokens_details": DETAILS,
+        "cost": COUNTS,
+    },
+)
+ANSWERS = st.fixed_dictionaries(
+    {"usage": st.just(USAGE) | USAGES, "model": st.just("gpt-4o-2024-08-06") | WORDS},
+    optional={
+        "id": WORDS,
+        "service_tier": st.sampled_from([None, "default", "flex", "priority", 5]),
+        "choices": st.sampled_from([None, [], [{}], [None], ANSWER["choices"], [{"finish_reason": 1}]]),
+        "error": st.sampled_from([None, {}, {"type": "overloaded_error"}]),
+    },
+)
+REQUESTS = st.fixed_dictionaries(
+    {"messages": st.just([{"role": "user", "content": "a word"}])},
+    optional={
+        "model": WORDS,
+        "user": st.sampled_from([None, "", " ", "ana", " ana\n", "x" * 600, 7, True, ["ana"]]),
+        "service_tier": st.sampled_from([None, "", "flex", "priority", 5]),
+        "metadata": st.sampled_from([None, {}, {"tags": ["a"]}, {"other": "b"}, "x"]),
+        "tags": st.sampled_from([None, [], ["a"]]),
+        "safety_identifier": st.sampled_from([None, "s"]),
+        "litellm_session_id": st.sampled_from([None, "s"]),
+    },
+)
+HEADERS = st.sampled_from(
+    [
+        {"content-type": "application/json"},
+        {"x-litellm-tags": "a,b"},
+        {"x-litellm-call-id": "of a proxy"},
+        {"x-agent-session-id": "0123456789"},
+    ]
+)
+
+
+def answered(answer: Any, headers: dict[str, str] | None = None, **said: Any) -> Exchange:
+    """Return a finished exchange with OpenAI whose answer has this body."""
+    origin = said.pop("origin", "https://api.openai.com")
+    route = recognise("POST", origin.removeprefix("https://"), CHAT)
+    exchange = Exchange(route, "POST", origin + CHAT, origin, CHAT, {}, b"{}", started=1_795_000_000.0)
+    exchange.call_id = "01234567-89ab-7def-8123-456789abcdef"
+    exchange.begin(said.pop("status", 200), headers or {})
+    exchange.take(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+    exchange.close(said.pop("outcome", Outcome.COMPLETE))
+    exchange.ended = exchange.first_byte = 1_795_000_001.5
+    return exchange
+
+
+def both_ways(exchange: Exchange, asked: dict[str, Any]) -> tuple[Call | None, list[Call]]:
+    """Return what the short way and the general way say of an exchange."""
+    book = PriceBook.bundled()
+    general, _ = measure(exchange, Sent(content=asked), book)
+    request = usual_request(json.dumps(asked).encode(), {})
+    return None if request is None else usual_call(exchange, request, book, NOBODY, 0), general
+
+
+@given(ANSWERS, st.just(ASKED) | REQUESTS, HEADERS)
+def test_what_the_short_way_says_of_a_call_the_general_way_says_too(
+    answer: dict[str, Any], asked: dict[str, Any], headers: dict[str, str]
+) -> None:
+    usual, general = both_ways(answered(answer, headers), asked)
+    assert usual is None or [usual] == general
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        USAGE,
+        {**USAGE, "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0}},
+        {**USAGE, "completion_tokens_details": {"reasoning_tokens": 30, "accepted_prediction_tokens": 0}},
+    ],
+    ids=["plain", "cached", "reasoning"],
+)
+@pytest.mark.parametrize("origin", ["https://api.openai.com", "https://api.deepseek.com"])
+def test_a_usual_call_goes_the_short_way(usage: dict[str, Any], origin: str) -> None:
+    model = "gpt-4o" if "openai" in origin else "deepseek-chat"
+    answer = {**ANSWER, "model": model, "usage": usage}
+    usual, general = both_ways(answered(answer, origin=origin), {**ASKED, "model": model})
+    assert usual is not None
+    assert [usual] == general
+    assert usual.cost.amount
+
+
+@pytest.mark.parametrize(
+    ("exchange", "why"),
+    [
+        (answered({**ANSWER, "model": "no such model"}), "no known price"),
+        (answered({**ANSWER, "error": {"type": "x"}}), "an error"),
+        (answered(ANSWER, status=500), "a failure"),
+        (answered(ANSWER, outcome=Outcome.BROKEN), "it broke off"),
+        (answered(ANSWER, {"x-litellm-version": "1"}), "a proxy's answer"),
+        (answered({**ANSWER, "usage": {**USAGE, "total_tokens": 7}}), "a sum that is none"),
+        (answered({**ANSWER, "usage": {"prompt_tokens": 5, "total_tokens": 5}}), "no output"),
+        (answered(ANSWER, origin="https://gateway.example.com"), "an unknown host"),
+        (answered(b'data: {"usage":{}}\n\n'), "a stream"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_any_other_call_goes_the_general_way(exchange: Exchange, why: str) -> None:
+    usual, general = both_ways(exchange, {**ASKED, "model": "no such model"} if "price" in why else ASKED)
+    assert usual is None
+    assert len(general) == 1
+
+
+@given(REQUESTS, HEADERS, st.sampled_from(["api.openai.com", "api.anthropic.com", "api.mistral.ai"]))
+def test_a_usual_request_says_who_asks_as_the_whole_body_does(
+    asked: dict[str, Any], headers: dict[str, str], host: str
+) -> None:
+    route = recognise("POST", host, "/v1/messages" if "anthropic" in host else CHAT)
+    assert route is not None
+    request = usual_request(json.dumps(asked).encode(), headers)
+    if request is None:
+        return
+    short, whole = fields_of_usual(request), fields_of(asked, headers, route)
+    settings = Settings()
+    assert asked_for(short, headers, None, None, settings) == asked_for(whole, headers, None, None, settings)
+    assert all_stays(short, route) == all_stays(whole, route)
+    assert (request.model, request.service_tier) == (asked.get("model"), asked.get("service_tier"))
+
+
+def test_a_usual_request_is_read_without_its_prompt() -> None:
+    body = json.dumps({**ASKED, "messages": [{"role": "user", "content": "x" * 100_000}]}).encode()
+    assert usual_request(body, {}) == UsualRequest(model="gpt-4o", user="ana")
+    assert usual_request(body, {"x-litellm-tags": "a"}) is None
+    assert usual_request(body[:-1], {}) is None
+    assert usual_request(None, {}) is None
