@@ -52,12 +52,8 @@ def usual_call(
     if usage is None or asked is None or answered is None or "search" in answered:
         return None
     tier = told.service_tier or request.service_tier
-    provider, operation, base, ended = (
-        route.provider,
-        route.operation,
-        exchange.origin,
-        exchange.ended or exchange.started,
-    )
+    provider, operation = route.provider, route.operation
+    base, ended = exchange.origin, exchange.ended or exchange.started
     models = (answered,) if answered == asked else (answered, asked)
     cost = book.price_of_tokens(provider, models, operation, tier, base, usage, ended)
     if cost is None or provider in SELF_HOSTED:
