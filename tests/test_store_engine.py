@@ -369,6 +369,7 @@ def test_pgbouncer_in_transaction_mode_carries_several_stores(
             with stores[0].engine.connect() as connection:
                 total = text(f"SELECT sum(requests) FROM {schema}.spend_name_totals WHERE kind = 'total'")
                 assert connection.execute(total).scalar() == 500
+            assert stores[0].ledger.calls_over() == 500  # asked of our schema alone
             for store in stores:
                 store.close()
     shutil.rmtree(folder)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import column, func, select, table
+from sqlalchemy import BigInteger, Column, MetaData, Table, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, StatementError
 
@@ -24,8 +24,14 @@ logger = logging.getLogger("spend_middleware.store")
 
 UTC_ZONE = "UTC"
 _ID = AT["id"]
-# What the writer asks of it needs no more than names; the tables as classes are slow to import.
-_DAYS = table("spend_name_daily", *map(column, ("kind", "zone", "day", "name", "requests")))
+# What the writer asks of it needs no more than names; the tables as classes are slow to import. A `Table`, for the
+# schema of PostgreSQL is put before nothing less.
+_DAYS = Table(
+    "spend_name_daily",
+    MetaData(),
+    *map(Column, ("kind", "zone", "day", "name")),
+    Column("requests", BigInteger),
+)
 _UNFIT = (OverflowError, ValueError, TypeError)  # out of range or of no type that a database knows
 _REFUSALS = (
     "22",
