@@ -47,7 +47,7 @@ def answer(library: Any, maker: Any) -> Any:
     response = library.Response(200, headers=THEIRS, content=b"{}")
     del response.headers["content-length"]
     heads.decode_headers(response.headers)
-    heads.note_encoding(response.headers)
+    heads.glance(response.headers)
     heads.append(response, maker)
     return response
 
@@ -103,7 +103,7 @@ def test_the_providers_own_headers_do_not_make_ours(library: Any) -> None:
 def test_headers_that_are_not_ascii_are_read_as_ever(library: Any) -> None:
     response = library.Response(200, headers=[(b"x-name", "Zoë".encode())])
     heads.decode_headers(response.headers)
-    heads.note_encoding(response.headers)
+    heads.glance(response.headers)
     heads.append(response, Maker())
     assert response.headers["x-name"] == "Zoë"
     assert response.headers[COST] == "0.5"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spend_middleware.call import NOBODY, Call
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.metering import measure
-from spend_middleware.outbound import asked_for
+from spend_middleware.outbound import asked_for, owners_of_usual
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.usual import usual_call
@@ -22,6 +22,7 @@ from spend_middleware.wire.request import (
     all_stays,
     fields_of,
     fields_of_usual,
+    leaves_as_it_is,
     usual_request,
 )
 
@@ -81,13 +82,18 @@ HEADERS = st.sampled_from(
 )
 
 
+SETTINGS = [Settings(), Settings(hash_end_users=True), Settings(disable_end_user_cost_tracking=True)]
+
+
 def answered(answer: Any, headers: dict[str, str] | None = None, **said: Any) -> Exchange:
     """Return a finished exchange with OpenAI whose answer has this body."""
     origin = said.pop("origin", "https://api.openai.com")
     route = recognise("POST", origin.removeprefix("https://"), CHAT)
     exchange = Exchange(route, "POST", origin + CHAT, origin, CHAT, {}, b"{}", started=1_795_000_000.0)
     exchange.call_id = "01234567-89ab-7def-8123-456789abcdef"
-    exchange.begin(said.pop("status", 200), headers or {})
+    said_by = headers or {}
+    head = "".join(f"{name}{value}" for name, value in said_by.items()).encode()
+    exchange.begin_late(said.pop("status", 200), head, lambda: said_by)
     exchange.take(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
     exchange.close(said.pop("outcome", Outcome.COMPLETE))
     exchange.ended = exchange.first_byte = 1_795_000_001.5
@@ -162,8 +168,25 @@ def test_a_usual_request_says_who_asks_as_the_whole_body_does(
     short, whole = fields_of_usual(request), fields_of(asked, headers, route)
     settings = Settings()
     assert asked_for(short, headers, None, None, settings) == asked_for(whole, headers, None, None, settings)
-    assert all_stays(short, route) == all_stays(whole, route)
+    assert leaves_as_it_is(request, route) == all_stays(short, route) == all_stays(whole, route)
     assert (request.model, request.service_tier) == (asked.get("model"), asked.get("service_tier"))
+
+
+@given(
+    REQUESTS, st.sampled_from(["Bearer sk-1", "sk-1", "Bearer ", " ", "a" * 64]), st.sampled_from(SETTINGS)
+)
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-goog-api-key"])
+def test_who_asks_is_remembered_as_it_would_be_found_out(
+    name: str, asked: dict[str, Any], secret: str, settings: Settings
+) -> None:
+    request = usual_request(json.dumps(asked).encode(), {name: secret})
+    if request is None:
+        return
+    found_out = asked_for(fields_of_usual(request), {name: secret}, None, None, settings)
+    owner_of = owners_of_usual(settings)
+    for _ in range(2):
+        assert owner_of(secret, request.user) == (found_out if found_out.key_hash else None)
+    assert owner_of(None, request.user) is None
 
 
 def test_a_usual_request_is_read_without_its_prompt() -> None:

@@ -84,6 +84,7 @@ LEFT = [
     ("anthropic", {"user": "+49 170 1234567"}, {}),
     ("anthropic", {"user": {"a": 1}}, {}),
     ("anthropic", {"user": 12345}, {"metadata": {"user_id": "12345"}}),
+    ("anthropic", {"user": "ana", "metadata": {"other": 1}}, {"metadata": {"user_id": "ana"}}),
     ("gemini", {"metadata": TAGS, "user": "palantir"}, {}),
     ("mistral", {"metadata": TAGS, "user": "palantir"}, {}),
     ("groq", {"metadata": {**TAGS, "topic": "a"}, "user": "palantir"}, {"user": "palantir"}),

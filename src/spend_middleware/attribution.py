@@ -97,20 +97,6 @@ def says_bearer(authorization: str) -> bool:
     return _BEARER.match(authorization) is not None
 
 
-@lru_cache(maxsize=4096)
-def of_credential(secret: str | None, end_user: str | None = None) -> Attribution:
-    """Return the attribution of a call that says nothing but the credential that it goes out with, and its customer.
-
-    Args:
-        secret: The credential.
-        end_user: The customer, as the call names it, in no more than `MAX_NAME` characters: it is remembered.
-    """
-    return Attribution(
-        key_hash=None if secret is None else hash_key(secret),
-        end_user=None if end_user is None else clean_name(end_user),
-    )
-
-
 def clean(text: str, limit: int = MAX_NAME) -> str:
     """Return a text without control characters and surrogates, stripped and cut to a length."""
     if len(text) <= limit and text.isascii() and text.isprintable():

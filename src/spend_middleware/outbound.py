@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
-from msgspec import structs
+from msgspec import UnsetType, structs
 
 from spend_middleware.attribution import (
-    MAX_NAME,
     Scope,
     clean_metadata,
     clean_name,
     clean_tags,
     hash_key,
     merge,
-    of_credential,
     presented_key,
 )
 from spend_middleware.call import NO_METADATA, NOBODY, Attribution
 from spend_middleware.settings import Settings
-from spend_middleware.wire.request import NO_FIELDS, CallFields
+from spend_middleware.wire.request import CallFields, UsualRequest, fields_of_usual
 
 
 def asked_for(
@@ -42,13 +41,6 @@ def asked_for(
     secret = presented_key(headers) if around.key_hash is None else None
     if around.trace_id is not None:
         trace_id = around.trace_id
-    if scope is None and trace_id is None:
-        # Most calls outside of a scope say no more than this, and the same again and again.
-        if fields is NO_FIELDS:
-            return of_credential(secret)
-        end_user = fields.end_user
-        if fields.says_user_alone and type(end_user) is str and len(end_user) <= MAX_NAME:
-            return hide_end_user(of_credential(secret, end_user), settings)
     session_id = clean_name(fields.session_id) if fields.session_id is not None else None
     if session_id is None and scope is not None:
         session_id = around.session_id or scope.request_id
@@ -64,6 +56,24 @@ def asked_for(
     if around is not NOBODY:
         said = merge(said, around, max_tags=settings.max_tags)
     return hide_end_user(said, settings)
+
+
+def owners_of_usual(settings: Settings) -> Callable[[str | None, str | UnsetType], Attribution | None]:
+    """Return what says who calls are for that nothing surrounds, and remembers it: they say the same again and again.
+
+    It takes the header that holds the credential and the `user` of a usual request, and says nothing of those whose
+    credential is elsewhere, or none.
+    """
+
+    @lru_cache(maxsize=4096)
+    def owner_of(credential: str | None, user: str | UnsetType) -> Attribution | None:
+        if credential is None:
+            return None
+        fields = fields_of_usual(UsualRequest(user=user))
+        owner = asked_for(fields, {"authorization": credential}, None, None, settings)
+        return None if owner.key_hash is None else owner
+
+    return owner_of
 
 
 def hide_end_user(attribution: Attribution, settings: Settings) -> Attribution:

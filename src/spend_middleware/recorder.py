@@ -18,7 +18,7 @@ from spend_middleware.headers import cost_headers, id_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import measure, price_again
-from spend_middleware.outbound import asked_for
+from spend_middleware.outbound import asked_for, owners_of_usual
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import Started
@@ -70,9 +70,9 @@ class Opened(Struct):
     asked: request.UsualRequest | None
     content: Mapping[str, Any] | None
     attribution: Attribution
-    scope: Scope | None
-    context: Any
-    attempt: int
+    scope: Scope | None = None
+    context: Any = None
+    attempt: int = 0
     refused: bool = False
 
     def sent(self, exchange: Exchange) -> Sent:
@@ -112,6 +112,7 @@ class Recorder:
         self._estimator = estimator
         self._running = running
         self._gate = gate
+        self._owner_of = owners_of_usual(settings)
         self._rules = table.rules_of(settings.providers)
         # Of two that write to the same database, as a notebook's cell makes that is run again, one sees a call.
         self.books = settings.books
@@ -136,35 +137,60 @@ class Recorder:
     def opened(self, exchange: Exchange) -> None:
         """See a request before it goes out: who asked, what of it is ours and must not leave."""
         route: Any = exchange.route
-        headers, body = exchange.request_headers, exchange.request_body
-        settings = self._settings
+        headers, settings = exchange.request_headers, self._settings
         exchange.max_body_bytes = settings.max_body_bytes
-        scope = current_scope.get()
-        asked = request.usual_request(body, headers)
-        if asked is not None:
-            content, fields = None, request.fields_of_usual(asked)
-        else:
-            content = _json_object(body) or exchange.request_form
-            fields = request.fields_of(content, headers, route)
-        trace_id, context = self._telemetry.active()
-        attribution = asked_for(fields, headers, scope, trace_id, settings)
-        if exchange.seen_before:
-            scope = None
         exchange.call_id = new_call_id(exchange.started)
-        exchange.state = opened = Opened(asked, content, attribution, scope, context, _attempt(headers))
+        scope = current_scope.get()
+        trace_id, context = self._telemetry.active()
+        asked = request.usual_request(exchange.request_body, headers)
+        owner = None
+        if asked is not None and scope is None and trace_id is None and request.leaves_as_it_is(asked, route):
+            owner = self._owner_of(
+                headers.get("authorization") or headers.get("x-api-key") or headers.get("x-goog-api-key"),
+                asked.user,
+            )
+        if owner is None or settings.include_stream_usage:
+            opened = self._opened_otherwise(exchange, asked, scope, trace_id)
+        else:
+            opened = Opened(asked, None, owner)
+        opened.context = context
+        retries = headers.get("x-stainless-retry-count", "0")
+        if retries != "0":
+            opened.attempt = _attempt(retries)
+        exchange.state = opened
+        if self._gate is not None:
+            exchange.answer = self._gate(opened.attribution, route, opened.sent(exchange).content or {})
+            opened.refused = exchange.answer is not None
+        if settings.journal_marks and route.certain and not route.follow_up:
+            self._mark(exchange, route, opened)
+
+    def _opened_otherwise(
+        self,
+        exchange: Exchange,
+        asked: request.UsualRequest | None,
+        scope: Scope | None,
+        trace_id: str | None,
+    ) -> Opened:
+        """See a request that says more than the usual, or that something surrounds."""
+        route: Any = exchange.route
+        headers, settings = exchange.request_headers, self._settings
+        content: Mapping[str, Any] | None = None
+        if asked is not None:
+            fields = request.fields_of_usual(asked)
+        else:
+            content = _json_object(exchange.request_body) or exchange.request_form
+            fields = request.fields_of(content, headers, route)
+        opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings))
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
             if not (fields is request.NO_FIELDS or fields.says_user_alone):
                 exchange.drop_headers = request.headers_to_drop(headers, route)
             if settings.include_stream_usage or not request.all_stays(fields, route):
                 self._rewrite(exchange, opened.sent(exchange).content, route)
-        if scope is not None:
+        if scope is not None and not exchange.seen_before:
+            opened.scope = scope
             scope.open()
-        if self._gate is not None:
-            exchange.answer = self._gate(attribution, route, opened.sent(exchange).content or {})
-            opened.refused = exchange.answer is not None
-        if settings.journal_marks and route.certain and not route.follow_up:
-            self._mark(exchange, route, opened)
+        return opened
 
     def answered(self, exchange: Exchange) -> Added:
         """Return the headers for a streamed answer: the id under which its cost is found later."""
@@ -329,6 +355,5 @@ def _json_object(body: bytes | None) -> Mapping[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _attempt(headers: Mapping[str, str]) -> int:
-    count = headers.get("x-stainless-retry-count", "0")
-    return int(count) if count != "0" and count.isdecimal() and len(count) < 4 else 0
+def _attempt(retries: str) -> int:
+    return int(retries) if retries.isdecimal() and len(retries) < 4 else 0

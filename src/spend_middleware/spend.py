@@ -93,7 +93,7 @@ class Spend:
         self.recorder = Recorder(
             self.settings,
             self.store,
-            lambda: self.prices,
+            self._prices_now,
             self._telemetry,
             self._estimator,
             self._running,
@@ -133,6 +133,9 @@ class Spend:
     @property
     def prices(self) -> PriceBook:
         """The price table, with your own prices in it; loaded when it is first needed."""
+        return self._prices_now()
+
+    def _prices_now(self) -> PriceBook:
         if self._book is None:
             with self.fork_lock:
                 if self._book is None:

@@ -13,7 +13,7 @@ from spend_middleware.call import Attribution, Call, Status, UsageSource
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.self_hosted import SELF_HOSTED
-from spend_middleware.wire.gateways import names_litellm
+from spend_middleware.wire.gateways import OF_LITELLM
 from spend_middleware.wire.openai import usual_answer
 from spend_middleware.wire.reading import ENDPOINTS
 from spend_middleware.wire.request import UsualRequest
@@ -44,7 +44,8 @@ def usual_call(
     if exchange.outcome is not _COMPLETE or not exchange.whole:
         return None
     told = usual_answer(body)
-    if told is None or names_litellm(exchange.headers):
+    head = exchange.head
+    if told is None or head is None or OF_LITELLM in head:
         return None
     usage = usual_usage(told.usage)
     asked, answered = route.model or request.model, told.model

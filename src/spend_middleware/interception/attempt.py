@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from spend_middleware.guard import Guard, note_fault
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange, Observer, Outcome
-from spend_middleware.interception.heads import append, decode_headers, note_encoding
+from spend_middleware.interception.heads import append, glance
 from spend_middleware.interception.outgoing import exchange_of, rewritten
 from spend_middleware.interception.shapes import Library, Response
 
@@ -91,12 +91,14 @@ class Wire(Struct, eq=False, gc=False):
         request: The request to send, without what is ours.
         attempts: One for each observer that recognised it.
         outer: What was being sent around it, if anything.
+        refused: Whether an observer asks for an answer of ours in place of the provider's.
     """
 
     library: Library
     request: Any
     attempts: list[Attempt]
     outer: Mark | None
+    refused: bool = False
 
     @property
     def limit(self) -> int:
@@ -106,7 +108,7 @@ class Wire(Struct, eq=False, gc=False):
         return max(limit, *(one.exchange.max_body_bytes for one in others)) if others else limit
 
     def made(self) -> Any:
-        """Return a response made by us in place of the provider's, if an observer asks for one."""
+        """Return a response made by us in place of the provider's; None where none can be made."""
         for attempt in self.attempts:
             if attempt.exchange.answer is not None:
                 with _answering:
@@ -119,7 +121,7 @@ class Wire(Struct, eq=False, gc=False):
         response = self.library.response(answer.status, headers=headers, stream=stream, request=self.request)
         response.elapsed = timedelta(0)
         self.answered(response)
-        self._record(response, answer.body)
+        self.whole(response, answer.body)
         return response
 
     def failed(self, error: BaseException) -> None:
@@ -133,10 +135,9 @@ class Wire(Struct, eq=False, gc=False):
         """Take the head of the answer."""
         _within.set(self.outer)
         try:
-            headers = decode_headers(response.headers)
-            note_encoding(response.headers)
+            head, decode = glance(response.headers)
             for attempt in self.attempts:
-                attempt.exchange.begin(response.status_code, headers)
+                attempt.exchange.begin_late(response.status_code, head, decode)
         except Exception as fault:
             note_fault("reading an answer", fault)
 
@@ -145,21 +146,17 @@ class Wire(Struct, eq=False, gc=False):
         for attempt in self.attempts:
             attempt.cut(error)
 
-    def whole(self, response: Response) -> None:
+    def whole(self, response: Response, content: bytes) -> None:
         """Record an answer whose body the client has read, and add our headers to it."""
-        self._record(response, response.content)
-
-    def _record(self, response: Response, content: bytes) -> None:
         for attempt in self.attempts:
-            exchange = attempt.exchange
-            exchange.take(content)
+            attempt.exchange.take(content)
             append(response, attempt.finish(_COMPLETE))
 
     def tee(self, response: Response, tee: Callable[[Any, Attempt], Any]) -> None:
         """Watch a body that the caller will read; one that was read already is recorded at once."""
         content = _content(response)
         if content is not None:
-            self._record(response, content)
+            self.whole(response, content)
             return
         for attempt in self.attempts:
             attempt.exchange.streamed = True
@@ -203,7 +200,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     outer = _within.get()
     mark = outer if outer is not None and request.extensions.get(MARK) is outer else None
     attempts: list[Attempt] = []
-    netloc = b""
+    netloc, refused = b"", False
     for observer in observers:
         if mark is not None and any(books_of(seen) == books_of(observer) for seen in mark):
             continue
@@ -218,6 +215,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
                 if attempts or mark is not None:
                     exchange.seen_before = True
                 observer.opened(exchange)
+                refused = refused or exchange.answer is not None
                 if exchange.new_body is not None or exchange.drop_headers or exchange.filter is not None:
                     request = rewritten(request, exchange, library)
                 attempts.append(Attempt(observer, exchange))
@@ -231,7 +229,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}
     _within.set(mark)
-    return Wire(library, request, attempts, outer)
+    return Wire(library, request, attempts, outer, refused)
 
 
 @lru_cache(maxsize=256)

@@ -46,28 +46,21 @@ class Classes:
 _classes: dict[type, Classes] = {}
 
 
-def _classes_of(request: Any) -> Classes:
-    """Give the classes of a request's library; the request's own class may be somebody's subclass."""
-    kind = type(request)
-    known = _classes.get(kind)
-    if known is None:
-        for parent in kind.__mro__:
-            root = parent.__module__.partition(".")[0]
-            if root in LIBRARIES:
-                library: Any = sys.modules[root]
-                known = _classes.get(library.Request) or Classes(library)
-                _classes[library.Request] = _classes[kind] = known
-                return known
-        raise TypeError(f"{kind.__module__}.{kind.__qualname__} is no request of httpx or httpx2")
-    return known
+def _classes_of(kind: type) -> Classes | None:
+    """Give the classes of the library of a kind of request, which may be somebody's subclass of the library's own."""
+    for parent in kind.__mro__:
+        root = parent.__module__.partition(".")[0]
+        if root in LIBRARIES:
+            library: Any = sys.modules[root]
+            known = _classes.get(library.Request) or Classes(library)
+            _classes[library.Request] = _classes[kind] = known
+            return known
+    return None
 
 
 def _open(request: Any, observers: tuple[Observer, ...]) -> Wire | None:
-    try:
-        classes = _classes_of(request)
-    except TypeError:
-        return None
-    return open_wire(request, classes, observers)
+    classes = _classes.get(type(request)) or _classes_of(type(request))
+    return None if classes is None else open_wire(request, classes, observers)
 
 
 def _modules() -> list[ModuleType]:
@@ -112,7 +105,7 @@ class _SyncTransport(_Transport):
         wire = _open(request, self._spend_observers)
         if wire is None:
             return self._inner.handle_request(request)
-        if (made := wire.made()) is not None:
+        if wire.refused and (made := wire.made()) is not None:
             return made
         try:
             response = self._inner.handle_request(wire.request)
@@ -149,7 +142,7 @@ class _AsyncTransport(_Transport):
         wire = _open(request, self._spend_observers)
         if wire is None:
             return await self._inner.handle_async_request(request)
-        if (made := wire.made()) is not None:
+        if wire.refused and (made := wire.made()) is not None:
             return made
         try:
             response = await self._inner.handle_async_request(wire.request)
@@ -274,7 +267,7 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         wire = _open(request, _Watch.observers)
         if wire is None:
             return original(self, request, stream=stream, **options)
-        if (made := wire.made()) is not None:
+        if wire.refused and (made := wire.made()) is not None:
             if not stream:
                 made.read()
             return made
@@ -288,12 +281,12 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
             wire.tee(response, wire.library.sync_tee)
             return response
         try:
-            response.read()
+            content = response.read()
         except BaseException as error:
             wire.cut(error)
             response.close()
             raise
-        wire.whole(response)
+        wire.whole(response, content)
         return response
 
     return send
@@ -305,7 +298,7 @@ def _awatched(original: Callable[..., Any]) -> Callable[..., Any]:
         wire = _open(request, _Watch.observers)
         if wire is None:
             return await original(self, request, stream=stream, **options)
-        if (made := wire.made()) is not None:
+        if wire.refused and (made := wire.made()) is not None:
             if not stream:
                 await made.aread()
             return made
@@ -319,12 +312,12 @@ def _awatched(original: Callable[..., Any]) -> Callable[..., Any]:
             wire.tee(response, wire.library.async_tee)
             return response
         try:
-            await response.aread()
+            content = await response.aread()
         except BaseException as error:
             wire.cut(error)
             await response.aclose()
             raise
-        wire.whole(response)
+        wire.whole(response, content)
         return response
 
     return send

@@ -24,6 +24,7 @@ def NONE_ADDED() -> Mapping[bytes, bytes]:  # noqa: N802 - a constant
 
 
 _NOTHING = Kept(0)
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Outcome(StrEnum):
@@ -91,13 +92,16 @@ class Exchange(Struct, eq=False):
 
     # -- set while the answer comes in
     status: int | None = None
-    headers: Mapping[str, str] = {}
+    head: bytes | None = None
+    """The names and values of the answer's headers run together, names in lower case among them; None: not known."""
     streamed: bool = False
     first_byte: float | None = None
     ended: float | None = None
     kept: Kept = _NOTHING
     outcome: Outcome | None = None
     error: str | None = None
+    _headers: Mapping[str, str] | None = None
+    _decode: Callable[[], Mapping[str, str]] | None = None
     whole: bool = True
     """Whether `content`, once it was asked for, is all that came: nothing lost to the limit or a damaged encoding."""
     _content: bytes | None = None
@@ -105,7 +109,27 @@ class Exchange(Struct, eq=False):
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers of the answer."""
         self.status = status
-        self.headers = headers
+        self._headers = headers
+
+    def begin_late(self, status: int, head: bytes, decode: Callable[[], Mapping[str, str]]) -> None:
+        """Take status and headers of the answer; these are made once somebody reads them.
+
+        Args:
+            head: What `self.head` is to be, for those who only have to know that a header is not there.
+            decode: Makes the headers, by name in lower case.
+        """
+        self.status = status
+        self.head = head
+        self._decode = decode
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The answer's headers, by name in lower case; empty before they came."""
+        if self._headers is None:
+            if self._decode is None:
+                return _NO_HEADERS
+            self._headers = self._decode()
+        return self._headers
 
     def keep(self) -> Kept:
         """Return where the chunks of the answer's body are kept."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from operator import itemgetter, methodcaller
 from typing import Any
 
 from spend_middleware.guard import note_fault
 from spend_middleware.interception.exchange import NONE_ADDED, Added
-from spend_middleware.interception.late import add_late, late_class
+from spend_middleware.interception.late import ADDED, late_class
 from spend_middleware.interception.shapes import Headers, Response
 
 # What neither a wire format nor anything else here reads, though nearly every message carries it. A header that is not
@@ -110,7 +111,10 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
 
 def decode_headers(headers: Headers) -> dict[str, str]:
     """Return the headers that anybody here reads, by name in lower case; of one that stands there twice, all values."""
-    entries = headers._list if type(headers) in _with_list else _entries(headers)  # type: ignore[attr-defined]
+    return _decoded(headers._list if type(headers) in _with_list else _entries(headers))  # type: ignore[attr-defined]
+
+
+def _decoded(entries: Sequence[tuple[bytes, bytes, bytes]]) -> dict[str, str]:
     places = _known[tuple(map(_lower_name, entries))]
     if places is not None:
         texts, take = places
@@ -124,15 +128,18 @@ def decode_headers(headers: Headers) -> dict[str, str]:
     return found
 
 
-def note_encoding(headers: Any) -> None:
-    """Tell headers that they are ASCII, as nearly all are.
+def glance(headers: Any) -> tuple[bytes, Callable[[], Mapping[str, str]]]:
+    """Return all names and values of an answer's headers run together, and what decodes them as they are now.
 
-    Whoever asks them for a header makes them find it out, by decoding each twice; ours, added later, do not change it.
+    Headers of nothing but ASCII, as nearly all are, are told so: whoever asks them for one makes them find it out, by
+    decoding each twice. Ours, which are added later, do not change it.
     """
-    if type(headers) not in _with_list or headers._encoding is not None:
-        return
-    if b"".join(chain.from_iterable(headers._list)).isascii():
-        headers.encoding = "ascii"
+    own = type(headers) in _with_list
+    entries = headers._list if own else _entries(headers)
+    head = b"".join(chain.from_iterable(entries))
+    if own and headers._encoding is None and head.isascii():
+        headers._encoding = "ascii"
+    return head, partial(_decoded, tuple(entries))
 
 
 def append(response: Response, added: Added) -> None:
@@ -148,7 +155,8 @@ def append(response: Response, added: Added) -> None:
         headers: Any = response.headers
         late = _with_list.get(type(headers))
         if late is not None:
-            add_late(headers, late, added)
+            headers.__dict__[ADDED] = added
+            headers.__class__ = late
             return
         for raw, value in added().items():
             name = raw.decode("latin-1")

@@ -11,14 +11,16 @@ from spend_middleware.interception.exchange import Added
 OURS = ("x-litellm", "x-spend")
 """What the names of our headers begin with."""
 
-_ADDED = "_spend_added"
+ADDED = "_spend_added"
+"""What makes the headers to add, among what headers hold whose class is a late one."""
+
 _lower_name = itemgetter(1)
 
 
 def late_class(own: Any) -> type:
     """Make the class that headers have, in place of their own, while ours are still to be made.
 
-    Whatever reaches for the list inside, and so every method of their own but the one below, finds ours in it, and the
+    They get it, and with it what makes ours as `ADDED`, from whoever has headers to add. Whatever reaches for the list inside, and so every method of their own but the one below, finds ours in it, and the
     headers are of their own class again from then on.
 
     Args:
@@ -59,22 +61,10 @@ def late_class(own: Any) -> type:
     return Late
 
 
-def add_late(headers: Any, late: type, added: Added) -> None:
-    """Have headers added to headers once somebody looks for them.
-
-    Args:
-        headers: Headers of a library, of exactly its own class.
-        late: What `late_class` made of that class.
-        added: Makes what is to be added.
-    """
-    headers.__dict__[_ADDED] = added
-    headers.__class__ = late
-
-
 def _arrived(headers: Any, own: type) -> Any:
     """Return headers of their own class, with ours in them."""
     inside = headers.__dict__
-    added = inside.pop(_ADDED, None)  # of two threads one gets it
+    added = inside.pop(ADDED, None)  # of two threads one gets it
     if added is not None:
         _add_missing(inside["_list"], added)
     headers.__class__ = own

@@ -183,7 +183,8 @@ class PriceBook:
         card = sheet.card
         if not sheet.tokens_only or card is None or not since <= at < until:
             return None
-        lines = token_charges(usage, card.at(usage.input_tokens, at))
+        flat = card.off_peak is None and not card.steps
+        lines = token_charges(usage, card.plain if flat else card.at(usage.input_tokens, at))
         listed = adjust.total(lines)
         if listed is None:
             return _unpriced(adjust.TOO_MUCH, layers.version)
@@ -259,10 +260,9 @@ def _status(own: bool, listed: Decimal, lines: list[Charge]) -> PricingStatus:
 
 def _listed(own: bool, listed: Decimal, lines: list[Charge], key: str | None, version: str) -> Cost:
     """Return a cost that is the list price and nothing else."""
+    status = _PRICED if listed and not own else _status(own, listed, lines)
     # As a bare tuple is made into one: a third of the time of the class itself.
-    cost: Cost = _new(
-        Cost, (listed, _status(own, listed, lines), tuple(lines), None, key, version, listed, None)
-    )
+    cost: Cost = _new(Cost, (listed, status, tuple(lines), None, key, version, listed, None))
     return cost
 
 

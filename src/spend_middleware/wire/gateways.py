@@ -51,6 +51,8 @@ def vendor_of(model: str | None) -> str | None:
 
 # A LiteLLM proxy names its version or its deployment in every answer.
 _LITELLM = frozenset(("x-litellm-version", "x-litellm-model-id", "x-litellm-call-id"))
+OF_LITELLM = b"x-litellm-"
+"""What an answer's head holds somewhere if it is one of a LiteLLM proxy."""
 
 
 def names_litellm(headers: Mapping[str, str]) -> bool:

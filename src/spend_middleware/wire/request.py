@@ -51,6 +51,9 @@ class CallFields(Struct, gc=False):
 
 NO_FIELDS = CallFields()
 
+OURS, SESSION = "x-litellm-", "-session-id"
+"""What is in the name of each header that says who a call is for."""
+
 _Word = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -83,7 +86,10 @@ def usual_request(body: bytes | None, headers: Mapping[str, str]) -> UsualReques
         body: The body, if it is JSON.
         headers: By name in lower case.
     """
-    if not body or _may_be_ours(headers):
+    if not body:
+        return None
+    named = "\n".join(headers)
+    if OURS in named or SESSION in named:
         return None
     try:
         return _usual(body)
@@ -99,9 +105,14 @@ def fields_of_usual(asked: UsualRequest) -> CallFields:
     return CallFields(end_user=_first_name(user), says_user_alone=True)
 
 
+def leaves_as_it_is(asked: UsualRequest, route: Route) -> bool:
+    """Tell whether a request of the usual kind holds nothing that its provider would refuse."""
+    return asked.user is UNSET or "user" in route.accepts
+
+
 def _may_be_ours(headers: Mapping[str, str]) -> bool:
     named = "\n".join(headers)
-    return "x-litellm-" in named or "-session-id" in named
+    return OURS in named or SESSION in named
 
 
 def fields_of(
@@ -299,7 +310,8 @@ def _with_user_id(metadata: Any, user: Any) -> Any:
     name = str(user).strip()
     if not name or len(name) > 256 or _IDENTIFYING.fullmatch(name):
         return metadata
-    return {**known, "user_id": name}
+    # Alone, as in `_kept_metadata`: other names are refused there.
+    return {"user_id": name}
 
 
 def want_stream_usage(

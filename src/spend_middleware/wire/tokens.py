@@ -161,12 +161,16 @@ def token_usage(
 def usual_usage(usage: Mapping[str, Any]) -> Usage | None:
     """Return the counts of an object of the usual words, whose sum is the provider's own; None for all others."""
     try:
-        counted = _of_usual(convert(usage, _Usual))
+        told = convert(usage, _Usual)
     except ValidationError:
         return None
-    # Without any output there may be more to it than the object says.
-    tokens_in, tokens_out = counted.input_tokens, counted.output_tokens
-    return counted if tokens_out and tokens_in + tokens_out == counted.total_tokens else None
+    tokens_in, tokens_out, total = told.prompt_tokens, told.completion_tokens, told.total_tokens
+    # Without any output there may be more to it than the object says; so there may where the sum is another.
+    if not tokens_out or tokens_in + tokens_out != total:
+        return None
+    if told.prompt_tokens_details is None is told.completion_tokens_details:
+        return Usage(input_tokens=tokens_in, output_tokens=tokens_out, total_tokens=total)
+    return _of_usual(told)
 
 
 def _of_usual(told: _Usual) -> Usage:
