@@ -223,8 +223,9 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
             note_fault("reading a request", fault)
     if not attempts:
         return None
-    seeing = [attempt.observer for attempt in attempts]
-    mark = Mark(seeing if mark is None else [*mark, *seeing])
+    mark = Mark(mark or ())
+    for attempt in attempts:
+        mark.append(attempt.observer)
     mark.host = netloc
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}

@@ -286,7 +286,8 @@ class Writer:
                 finally:
                     owner.release()
         self._looked = asked
-        self._made_progress()
+        if not self._journal.backlog:  # whoever waits is woken once, and after rows that still wait are written
+            self._made_progress()
 
     def _made_progress(self) -> None:
         with self._progress:
