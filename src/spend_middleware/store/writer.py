@@ -286,7 +286,7 @@ class Writer:
                 finally:
                     owner.release()
         self._looked = asked
-        if not self._journal.backlog:  # whoever waits is woken once, and after rows that still wait are written
+        if not self._journal.backlog:  # else whoever waits is woken once, when the rows are written
             self._made_progress()
 
     def _made_progress(self) -> None:
