@@ -24,9 +24,14 @@ MOST = Decimal(9_000_000)
 TOO_MUCH = "the counts of this call cannot be right: they cost millions"
 
 
+def exact(lines: list[Charge]) -> Decimal:
+    """Return the unrounded sum of charge lines."""
+    return reduce(_add, map(_amount_of, lines), ZERO)
+
+
 def total(lines: list[Charge]) -> Decimal | None:
     """Return the sum of charge lines, rounded once, half to even, to a pico-dollar; None when it is out of bounds."""
-    amount = reduce(_add, map(_amount_of, lines), ZERO)
+    amount = exact(lines)
     return _quantize(amount, _PICO_DOLLAR) if amount < MOST else None
 
 
@@ -77,7 +82,7 @@ class Adjustments:
     def apply(self, lines: list[Charge], provider: str) -> list[Charge]:
         """Return the lines with those of the discount and the margin behind them."""
         out = list(lines)
-        amount = reduce(_add, map(_amount_of, lines), ZERO)
+        amount = exact(lines)
         off = self._discounts.get(provider, ZERO)
         if off:
             cut = EXACT.multiply(amount, -off)
