@@ -279,7 +279,8 @@ def test_tables_may_live_in_a_schema_of_their_own(settings_for: MakeSettings) ->
 def test_hosts_never_see_our_tables() -> None:
     from sqlmodel import SQLModel
 
-    from spend_middleware.store.tables import SpendLog, SpendModel
+    from spend_middleware.store.columns import SpendModel
+    from spend_middleware.store.tables import SpendLog
 
     assert not [name for name in SQLModel.metadata.tables if name.startswith("spend_")]
     assert SpendLog.metadata is SpendModel.metadata

@@ -20,8 +20,9 @@ _lower_name = itemgetter(1)
 def late_class(own: Any) -> type:
     """Make the class that headers have, in place of their own, while ours are still to be made.
 
-    They get it, and with it what makes ours as `ADDED`, from whoever has headers to add. Whatever reaches for the list inside, and so every method of their own but the one below, finds ours in it, and the
-    headers are of their own class again from then on.
+    Who has headers to add gives them this class, and what makes ours as `ADDED`. Whatever reaches for the list inside,
+    and so every method of their own but the one below, finds ours in it, and the headers are of their own class again
+    from then on.
 
     Args:
         own: A library's class of headers.

@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field
 
 from spend_middleware.call import EXACT, from_pico, to_pico
-from spend_middleware.store.tables import SpendModel
+from spend_middleware.store.columns import SpendModel
 
 
 class JsonText(TypeDecorator[Any]):

@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from spend_middleware.store.tables import Name
+from spend_middleware.store.columns import Name
 
 
 class common(FunctionElement[Any]):  # noqa: N801 - a function of SQL

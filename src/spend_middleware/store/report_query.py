@@ -21,6 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from spend_middleware.store.columns import UTC_ZONE
 from spend_middleware.store.report_hints import rare, unsought
 from spend_middleware.store.report_sources import (
     ADJUSTMENT_SUMS,
@@ -44,7 +45,6 @@ from spend_middleware.store.report_sources import (
 from spend_middleware.store.report_values import NO_FILTER, By, Filter, Scope
 from spend_middleware.store.rollups import SUMS
 from spend_middleware.store.spans import Span, apart
-from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import Known, Window, day_end, day_of, day_start
 
 _DAY = timedelta(days=1)

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ColumnElement
 
 from spend_middleware.errors import StoreError
+from spend_middleware.store.columns import UTC_ZONE
 from spend_middleware.store.report_sources import NAMES
 from spend_middleware.store.report_values import Period
-from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import Known, Window, bounded, day_end, day_start, rolled, zone_of
 
 _STEPS_BETWEEN_LOOKS = 20_000

@@ -28,11 +28,12 @@ from sqlalchemy import (
 )
 
 from spend_middleware.call import Status, UsageSource
+from spend_middleware.store.columns import Name, SpendModel
 from spend_middleware.store.records import storable
 from spend_middleware.store.report_hints import common, unfolded, unforeseen
 from spend_middleware.store.report_values import By, Scope, Sums
 from spend_middleware.store.rollups import KINDS, MICRO, SUMS
-from spend_middleware.store.tables import OWNED, Name, SpendModel
+from spend_middleware.store.tables import OWNED
 
 _TABLES = SpendModel.metadata.tables
 LOGS: Table = _TABLES["spend_logs"]

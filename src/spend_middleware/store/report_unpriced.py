@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
 
+from spend_middleware.store.columns import UTC_ZONE
 from spend_middleware.store.report_answers import UnpricedModel
 from spend_middleware.store.report_query import Moments, Question, answer, calls_where
 from spend_middleware.store.report_reader import Reader
@@ -20,7 +21,6 @@ from spend_middleware.store.report_sources import (
     unpriced_source,
 )
 from spend_middleware.store.report_values import EVERYTHING, By, Period
-from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import Window, day_of, rows_since
 
 _NAMED: tuple[ColumnElement[Any], ...] = (

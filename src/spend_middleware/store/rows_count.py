@@ -7,13 +7,13 @@ from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from spend_middleware.store.columns import UTC_ZONE
 from spend_middleware.store.report_query import Moments, Question
 from spend_middleware.store.report_sources import LOGS, TAGS, one_of
 from spend_middleware.store.report_sums import by_window, total_of
 from spend_middleware.store.report_values import By, Scope
 from spend_middleware.store.rows_filter import IN_ROLLUPS, Place, conditions, filter_of
 from spend_middleware.store.rows_values import LogFilter, LogOrder
-from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import Window, day_end, day_of, day_start
 
 _COUNTED: dict[str | None, str] = {None: "requests", "success": "successes", "failure": "failures"}

@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime
 from sqlalchemy import ColumnElement, Connection, Table, func, insert, literal, select, update
 
 from spend_middleware.store.alone import Prepared, alone
+from spend_middleware.store.columns import UTC_ZONE
 from spend_middleware.store.day_lines import count_day, uncounted
 from spend_middleware.store.report_sources import DAILY, META, NAME_SPANS, NAMES, SPANS, stored_sums
 from spend_middleware.store.rollups import KINDS, SUMS, WIDE
 from spend_middleware.store.spans import LENGTHS, OPEN_DAYS, Rolled, Span, ended, span_around
-from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import rolled
 
 _SHORTEST = LENGTHS[0]

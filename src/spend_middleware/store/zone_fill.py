@@ -9,13 +9,13 @@ from datetime import date
 from sqlalchemy import Connection, delete, select
 
 from spend_middleware.store.alone import Prepared, alone
+from spend_middleware.store.columns import UTC_ZONE
 from spend_middleware.store.dialects import tables_for
 from spend_middleware.store.report_expected import expected_of, moves_for, stored_of
 from spend_middleware.store.report_query import Moments
 from spend_middleware.store.report_sources import CUSTOMERS, DAILY, DAY_LINES, NAME_SPANS, NAMES, SPANS
 from spend_middleware.store.settle import settle_zone, write_rolled
 from spend_middleware.store.spans import Rolled
-from spend_middleware.store.tables import UTC_ZONE
 from spend_middleware.store.zones import (
     day_end,
     day_of,

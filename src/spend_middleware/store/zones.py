@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection, func, select
 
 from spend_middleware.errors import ConfigurationError
+from spend_middleware.store import tables  # noqa: F401 - registers them
+from spend_middleware.store.columns import UTC_ZONE, SpendModel
 from spend_middleware.store.spans import Rolled
-from spend_middleware.store.tables import UTC_ZONE, SpendModel
 
 _META = SpendModel.metadata.tables["spend_meta"]
 _LOGS = SpendModel.metadata.tables["spend_logs"]
