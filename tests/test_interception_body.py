@@ -124,7 +124,7 @@ def exchange(**headers: str) -> Exchange:
         {},
         b"{}",
     )
-    found.begin(200, {name.replace("_", "-"): value for name, value in headers.items()})
+    found.begin(200, b"", lambda: {name.replace("_", "-"): value for name, value in headers.items()})
     return found
 
 

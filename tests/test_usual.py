@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spend_middleware.attribution import CREDENTIAL_HEADERS, hash_key
 from spend_middleware.call import NOBODY, Call
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.metering import measure
-from spend_middleware.outbound import asked_for, owners_of_usual
+from spend_middleware.outbound import asked_for, credential_in, owners_of_usual
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.usual import usual_call
@@ -93,7 +94,7 @@ def answered(answer: Any, headers: dict[str, str] | None = None, **said: Any) ->
     exchange.call_id = "01234567-89ab-7def-8123-456789abcdef"
     said_by = headers or {}
     head = "".join(f"{name}{value}" for name, value in said_by.items()).encode()
-    exchange.begin_late(said.pop("status", 200), head, lambda: said_by)
+    exchange.begin(said.pop("status", 200), head, lambda: said_by)
     exchange.take(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
     exchange.close(said.pop("outcome", Outcome.COMPLETE))
     exchange.ended = exchange.first_byte = 1_795_000_001.5
@@ -173,20 +174,31 @@ def test_a_usual_request_says_who_asks_as_the_whole_body_does(
 
 
 @given(
-    REQUESTS, st.sampled_from(["Bearer sk-1", "sk-1", "Bearer ", " ", "a" * 64]), st.sampled_from(SETTINGS)
+    REQUESTS,
+    st.dictionaries(
+        st.sampled_from([name for name in CREDENTIAL_HEADERS if name != "x-litellm-api-key"]),
+        st.sampled_from(["Bearer sk-1", "sk-2", "Bearer ", " ", "", "a" * 64]),
+    ),
+    st.sampled_from(SETTINGS),
 )
-@pytest.mark.parametrize("name", ["authorization", "x-api-key", "x-goog-api-key"])
 def test_who_asks_is_remembered_as_it_would_be_found_out(
-    name: str, asked: dict[str, Any], secret: str, settings: Settings
+    asked: dict[str, Any], headers: dict[str, str], settings: Settings
 ) -> None:
-    request = usual_request(json.dumps(asked).encode(), {name: secret})
+    request = usual_request(json.dumps(asked).encode(), headers)
     if request is None:
         return
-    found_out = asked_for(fields_of_usual(request), {name: secret}, None, None, settings)
     owner_of = owners_of_usual(settings)
     for _ in range(2):
-        assert owner_of(secret, request.user) == (found_out if found_out.key_hash else None)
-    assert owner_of(None, request.user) is None
+        owner = owner_of(credential_in(headers), request.user)
+        assert owner in (None, asked_for(fields_of_usual(request), headers, None, None, settings))
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key", "x-goog-api-key"])
+def test_who_asks_is_remembered_by_the_usual_headers(name: str) -> None:
+    owner = owners_of_usual(Settings())(credential_in({name: "sk-1"}), "ana")
+    assert owner is not None
+    assert (owner.key_hash, owner.end_user) == (hash_key("sk-1"), "ana")
+    assert owners_of_usual(Settings())(None, "ana") is None
 
 
 def test_a_usual_request_is_read_without_its_prompt() -> None:

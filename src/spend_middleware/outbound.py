@@ -58,11 +58,17 @@ def asked_for(
     return hide_end_user(said, settings)
 
 
+def credential_in(headers: Mapping[str, str]) -> str | None:
+    """Return the header of a usual request that holds its credential, as `presented_key` would choose it."""
+    get = headers.get
+    return get("authorization") or get("x-api-key") or get("api-key") or get("x-goog-api-key")
+
+
 def owners_of_usual(settings: Settings) -> Callable[[str | None, str | UnsetType], Attribution | None]:
     """Return what says who calls are for that nothing surrounds, and remembers it: they say the same again and again.
 
-    It takes the header that holds the credential and the `user` of a usual request, and says nothing of those whose
-    credential is elsewhere, or none.
+    It takes what `credential_in` gives and the `user` of a usual request, and says nothing of those whose credential is
+    elsewhere, or none.
     """
 
     @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ from spend_middleware.headers import cost_headers, id_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import measure, price_again
-from spend_middleware.outbound import asked_for, owners_of_usual
+from spend_middleware.outbound import asked_for, credential_in, owners_of_usual
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import Started
@@ -145,10 +145,7 @@ class Recorder:
         asked = request.usual_request(exchange.request_body, headers)
         owner = None
         if asked is not None and scope is None and trace_id is None and request.leaves_as_it_is(asked, route):
-            owner = self._owner_of(
-                headers.get("authorization") or headers.get("x-api-key") or headers.get("x-goog-api-key"),
-                asked.user,
-            )
+            owner = self._owner_of(credential_in(headers), asked.user)
         if owner is None or settings.include_stream_usage:
             opened = self._opened_otherwise(exchange, asked, scope, trace_id)
         else:

@@ -137,7 +137,7 @@ class Wire(Struct, eq=False, gc=False):
         try:
             head, decode = glance(response.headers)
             for attempt in self.attempts:
-                attempt.exchange.begin_late(response.status_code, head, decode)
+                attempt.exchange.begin(response.status_code, head, decode)
         except Exception as fault:
             note_fault("reading an answer", fault)
 

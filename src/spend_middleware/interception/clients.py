@@ -281,12 +281,12 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
             wire.tee(response, wire.library.sync_tee)
             return response
         try:
-            content = response.read()
+            response.read()
         except BaseException as error:
             wire.cut(error)
             response.close()
             raise
-        wire.whole(response, content)
+        wire.whole(response, response.content)
         return response
 
     return send
@@ -312,12 +312,12 @@ def _awatched(original: Callable[..., Any]) -> Callable[..., Any]:
             wire.tee(response, wire.library.async_tee)
             return response
         try:
-            content = await response.aread()
+            await response.aread()
         except BaseException as error:
             wire.cut(error)
             await response.aclose()
             raise
-        wire.whole(response, content)
+        wire.whole(response, response.content)
         return response
 
     return send

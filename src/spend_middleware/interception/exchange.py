@@ -106,12 +106,7 @@ class Exchange(Struct, eq=False):
     """Whether `content`, once it was asked for, is all that came: nothing lost to the limit or a damaged encoding."""
     _content: bytes | None = None
 
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take status and headers of the answer."""
-        self.status = status
-        self._headers = headers
-
-    def begin_late(self, status: int, head: bytes, decode: Callable[[], Mapping[str, str]]) -> None:
+    def begin(self, status: int, head: bytes, decode: Callable[[], Mapping[str, str]]) -> None:
         """Take status and headers of the answer; these are made once somebody reads them.
 
         Args:

@@ -293,12 +293,10 @@ def _kept_metadata(metadata: Any, accepts: frozenset[str]) -> Any:
         if not any(name in metadata for name in _OURS_IN_METADATA):
             return metadata
         return {name: value for name, value in metadata.items() if name not in _OURS_IN_METADATA}
-    if not any(name in metadata for name in (*_OURS_IN_METADATA, "user_id")):
-        return metadata
     if "metadata.user_id" not in accepts:
-        return {}
-    if len(metadata) == 1 and "user_id" in metadata:
-        return metadata
+        return {} if any(name in metadata for name in (*_OURS_IN_METADATA, "user_id")) else metadata
+    if not any(name in metadata for name in _OURS_IN_METADATA):
+        return metadata  # what else stands there is for its provider to judge
     return {"user_id": metadata["user_id"]} if "user_id" in metadata else {}
 
 
@@ -310,8 +308,7 @@ def _with_user_id(metadata: Any, user: Any) -> Any:
     name = str(user).strip()
     if not name or len(name) > 256 or _IDENTIFYING.fullmatch(name):
         return metadata
-    # Alone, as in `_kept_metadata`: other names are refused there.
-    return {"user_id": name}
+    return {**known, "user_id": name}
 
 
 def want_stream_usage(
