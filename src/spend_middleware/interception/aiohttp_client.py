@@ -56,7 +56,7 @@ def watched(
                 wire = open_wire(asked, library, observers())
         if wire is None:
             return await original(self, method, str_or_url, **options)
-        if wire.refused and (made := wire.made()) is not None:
+        if (made := wire.made()) is not None:
             return await _checked(made.response, self, options)
         with _sending:
             options = wire.request.options_of(self, options)

@@ -91,14 +91,12 @@ class Wire(Struct, eq=False, gc=False):
         request: The request to send, without what is ours.
         attempts: One for each observer that recognised it.
         outer: What was being sent around it, if anything.
-        refused: Whether an observer asks for an answer of ours in place of the provider's.
     """
 
     library: Library
     request: Any
     attempts: list[Attempt]
     outer: Mark | None
-    refused: bool = False
 
     @property
     def limit(self) -> int:
@@ -108,7 +106,7 @@ class Wire(Struct, eq=False, gc=False):
         return max(limit, *(one.exchange.max_body_bytes for one in others)) if others else limit
 
     def made(self) -> Any:
-        """Return a response made by us in place of the provider's; None where none can be made."""
+        """Return a response made by us in place of the provider's, if an observer asks for one."""
         for attempt in self.attempts:
             if attempt.exchange.answer is not None:
                 with _answering:
@@ -200,7 +198,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     outer = _within.get()
     mark = outer if outer is not None and request.extensions.get(MARK) is outer else None
     attempts: list[Attempt] = []
-    netloc, refused = b"", False
+    netloc = b""
     for observer in observers:
         if mark is not None and any(books_of(seen) == books_of(observer) for seen in mark):
             continue
@@ -215,7 +213,6 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
                 if attempts or mark is not None:
                     exchange.seen_before = True
                 observer.opened(exchange)
-                refused = refused or exchange.answer is not None
                 if exchange.new_body is not None or exchange.drop_headers or exchange.filter is not None:
                     request = rewritten(request, exchange, library)
                 attempts.append(Attempt(observer, exchange))
@@ -230,7 +227,7 @@ def open_wire(request: Any, library: Library, observers: Sequence[Observer]) -> 
     # A copy: before httpx 0.28 the dict is the caller's own.
     request.extensions = {**request.extensions, MARK: mark}
     _within.set(mark)
-    return Wire(library, request, attempts, outer, refused)
+    return Wire(library, request, attempts, outer)
 
 
 @lru_cache(maxsize=256)

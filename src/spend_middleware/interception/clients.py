@@ -105,7 +105,7 @@ class _SyncTransport(_Transport):
         wire = _open(request, self._spend_observers)
         if wire is None:
             return self._inner.handle_request(request)
-        if wire.refused and (made := wire.made()) is not None:
+        if (made := wire.made()) is not None:
             return made
         try:
             response = self._inner.handle_request(wire.request)
@@ -142,7 +142,7 @@ class _AsyncTransport(_Transport):
         wire = _open(request, self._spend_observers)
         if wire is None:
             return await self._inner.handle_async_request(request)
-        if wire.refused and (made := wire.made()) is not None:
+        if (made := wire.made()) is not None:
             return made
         try:
             response = await self._inner.handle_async_request(wire.request)
@@ -267,7 +267,7 @@ def _watched(original: Callable[..., Any]) -> Callable[..., Any]:
         wire = _open(request, _Watch.observers)
         if wire is None:
             return original(self, request, stream=stream, **options)
-        if wire.refused and (made := wire.made()) is not None:
+        if (made := wire.made()) is not None:
             if not stream:
                 made.read()
             return made
@@ -298,7 +298,7 @@ def _awatched(original: Callable[..., Any]) -> Callable[..., Any]:
         wire = _open(request, _Watch.observers)
         if wire is None:
             return await original(self, request, stream=stream, **options)
-        if wire.refused and (made := wire.made()) is not None:
+        if (made := wire.made()) is not None:
             if not stream:
                 await made.aread()
             return made

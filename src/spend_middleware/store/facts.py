@@ -52,8 +52,6 @@ MAX_RAW_USAGE = 4096
 LIMIT = (1 << 63) - 1
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# A lone surrogate, a number of more than 64 bits, or what is no plain value: JSON has a form for them.
-_NO_MSGPACK = (ValueError, OverflowError, TypeError)
 _msgpack = msgspec.msgpack.Encoder().encode
 _unpacked = msgspec.msgpack.Decoder().decode
 
@@ -66,10 +64,7 @@ It is what the call's row says if the process dies before the call ends.
 
 def encode_call(call: Call) -> bytes:
     """Return a finished call as the body of a record: MessagePack, its fields in their order and without names."""
-    try:
-        body = _msgpack((FORM, call))
-    except _NO_MSGPACK:
-        body = _json_for((FORM, call))
+    body = _encoded((FORM, call))
     if len(body) > MAX_RAW_USAGE and call.raw_usage and _raw_text(call.raw_usage) is None:
         return encode_call(msgspec.structs.replace(call, raw_usage=None))
     return body
@@ -77,14 +72,15 @@ def encode_call(call: Call) -> bytes:
 
 def encode_started(started: Started) -> bytes:
     """Return a call that goes out as the body of its start mark."""
+    return _encoded(started)
+
+
+def _encoded(facts: tuple[Any, ...]) -> bytes:
     try:
-        return _msgpack(started)
-    except _NO_MSGPACK:
-        return _json_for(started)
-
-
-def _json_for(facts: tuple[Any, ...]) -> bytes:
-    return _json_of(msgspec.to_builtins(facts, enc_hook=str))
+        return _msgpack(facts)
+    except (ValueError, OverflowError, TypeError):
+        # A lone surrogate, a number of more than 64 bits, or what is no plain value: JSON has a form for them.
+        return _json_of(msgspec.to_builtins(facts, enc_hook=str))
 
 
 def facts_in(body: bytes) -> Any:

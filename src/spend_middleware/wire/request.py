@@ -51,9 +51,6 @@ class CallFields(Struct, gc=False):
 
 NO_FIELDS = CallFields()
 
-OURS, SESSION = "x-litellm-", "-session-id"
-"""What is in the name of each header that says who a call is for."""
-
 _Word = Annotated[str, Meta(min_length=1, max_length=512)]
 
 
@@ -86,10 +83,7 @@ def usual_request(body: bytes | None, headers: Mapping[str, str]) -> UsualReques
         body: The body, if it is JSON.
         headers: By name in lower case.
     """
-    if not body:
-        return None
-    named = "\n".join(headers)
-    if OURS in named or SESSION in named:
+    if not body or _may_be_ours(headers):
         return None
     try:
         return _usual(body)
@@ -112,7 +106,7 @@ def leaves_as_it_is(asked: UsualRequest, route: Route) -> bool:
 
 def _may_be_ours(headers: Mapping[str, str]) -> bool:
     named = "\n".join(headers)
-    return OURS in named or SESSION in named
+    return "x-litellm-" in named or "-session-id" in named
 
 
 def fields_of(

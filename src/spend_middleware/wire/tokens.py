@@ -168,8 +168,6 @@ def usual_usage(usage: Mapping[str, Any]) -> Usage | None:
     # Without any output there may be more to it than the object says; so there may where the sum is another.
     if not tokens_out or tokens_in + tokens_out != total:
         return None
-    if told.prompt_tokens_details is None is told.completion_tokens_details:
-        return Usage(input_tokens=tokens_in, output_tokens=tokens_out, total_tokens=total)
     return _of_usual(told)
 
 
