@@ -23,7 +23,7 @@ from zlib import crc32
 
 from spend_middleware import wire
 from spend_middleware.call import USAGE_COUNTS, Usage, to_pico
-from spend_middleware.pricing.adjust import exact
+from spend_middleware.costs import exact
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.wire import READERS, Reading, Received, Route, Sent

@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
 
 FLOORS = {
     **dict.fromkeys(("errors", "call", "settings", "guard", "forks", "ids"), 1),
-    **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 2),
+    "costs": 2,
+    **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 3),
     **dict.fromkeys(
         (
             "metering",
@@ -29,11 +30,11 @@ FLOORS = {
             "opening",
             "outbound",
         ),
-        3,
+        4,
     ),
-    **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 4),
-    "spend": 5,
-    **dict.fromkeys(("__init__", "cli"), 6),
+    **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 5),
+    "spend": 6,
+    **dict.fromkeys(("__init__", "cli"), 7),
 }
 
 ROOMS = {

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from spend_middleware.attribution import CREDENTIAL_HEADERS, hash_key
-from spend_middleware.call import NOBODY, Call
+from spend_middleware.call import NOBODY, Attribution, Call, Charge, Cost, PricingStatus
+from spend_middleware.costs import Kinds, MeteredCall
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.metering import measure
 from spend_middleware.outbound import asked_for, credential_in, owners_of_usual
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
-from spend_middleware.usual import usual_call
+from spend_middleware.store.facts import (
+    decode,
+    encode_call,
+    encode_metered,
+    journaled_row,
+    rated_facts,
+    usd_of,
+)
+from spend_middleware.store.records import COLUMNS
+from spend_middleware.usual import MOST_KINDS, usual_call
 from spend_middleware.wire import Sent, recognise
 from spend_middleware.wire.request import (
     UsualRequest,
@@ -101,12 +113,20 @@ def answered(answer: Any, headers: dict[str, str] | None = None, **said: Any) ->
     return exchange
 
 
+def usual_of(
+    exchange: Exchange, asked: dict[str, Any], book: PriceBook, owner: Attribution = NOBODY
+) -> MeteredCall | None:
+    """Return what the short way says of an exchange."""
+    request = usual_request(json.dumps(asked).encode(), {})
+    return None if request is None else usual_call(exchange, request, book, owner, {}, 0)
+
+
 def both_ways(exchange: Exchange, asked: dict[str, Any]) -> tuple[Call | None, list[Call]]:
     """Return what the short way and the general way say of an exchange."""
     book = PriceBook.bundled()
     general, _ = measure(exchange, Sent(content=asked), book)
-    request = usual_request(json.dumps(asked).encode(), {})
-    return None if request is None else usual_call(exchange, request, book, NOBODY, 0), general
+    usual = usual_of(exchange, asked, book)
+    return None if usual is None else usual.rated(), general
 
 
 @given(ANSWERS, st.just(ASKED) | REQUESTS, HEADERS)
@@ -157,6 +177,89 @@ def test_any_other_call_goes_the_general_way(exchange: Exchange, why: str) -> No
     assert len(general) == 1
 
 
+OWNERS = st.builds(
+    Attribution,
+    tags=st.lists(st.text(max_size=5), max_size=3).map(tuple),
+    end_user=st.none() | st.text(max_size=5),
+    key_hash=st.none() | st.just("a" * 64),
+    metadata=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=2),
+)
+
+
+@given(ANSWERS, OWNERS)
+def test_a_call_that_is_rated_by_the_writer_makes_the_row_that_it_makes_when_it_is_rated_first(
+    answer: dict[str, Any], owner: Attribution
+) -> None:
+    exchange, book = answered(answer), PriceBook.bundled()
+    measure(exchange, Sent(content=ASKED), book)
+    call = usual_of(exchange, ASKED, book, owner)
+    if call is None:
+        return
+    rated = call.rated()
+    assert json.dumps(rated_facts(call)) == json.dumps(to_builtins(rated))
+    assert decode(encode_metered(call)) == journaled_row(encode_metered(call)) == decode(encode_call(rated))
+
+
+def test_a_call_costs_what_it_cost_when_it_ended_whenever_it_is_rated() -> None:
+    book = PriceBook()
+    book.register({"gpt-4o": {"input_cost_per_token": 0.5, "output_cost_per_token": 0.001}})
+    asked, answer = {**ASKED, "model": "gpt-4o"}, answered({**ANSWER, "model": "gpt-4o"})
+    assert usual_of(answer, asked, book) is None, "no like call was priced yet"
+    dear = measure(answer, Sent(content=asked), book)[0][0].cost
+    assert dear.amount == Decimal("60.08")
+    assert usual_of(answer, asked, book) is None, "a token for half a dollar is nothing usual"
+    book.register({"gpt-4o": {"input_cost_per_token": 0.005}})
+    fair = measure(answer, Sent(content=asked), book)[0][0].cost
+    call = usual_of(answer, asked, book)
+    assert call is not None
+    book.register({"gpt-4o": {"input_cost_per_token": 0}})
+    assert call.rated().cost == fair == journaled_cost(encode_metered(call))
+    measure(answer, Sent(content=asked), book)
+    later = usual_of(answer, asked, book)
+    assert later is not None
+    assert later.rated().cost.amount == Decimal("0.08")
+
+
+def journaled_cost(body: bytes) -> Cost:
+    """Return the cost that a journaled call's row states."""
+    row = dict(zip(COLUMNS, decode(body), strict=True))
+    charges = tuple(
+        Charge(meter, Decimal(quantity), Decimal(price), Decimal(amount))
+        for meter, quantity, price, amount in json.loads(row["charges"])
+    )
+    return Cost(
+        amount=usd_of(row["spend"]),
+        status=PricingStatus(row["pricing_status"]),
+        charges=charges,
+        price_key=row["price_key"],
+        price_version=row["price_version"],
+        list_amount=usd_of(row["list_cost"]),
+    )
+
+
+def test_what_calls_have_in_common_is_encoded_once_and_is_forgotten_beyond_a_bound() -> None:
+    book = PriceBook.bundled()
+    kinds: Kinds = {}
+    exchange, request = answered(ANSWER), UsualRequest(model="gpt-4o")
+    measure(exchange, Sent(content=ASKED), book)
+    one, other = (usual_call(exchange, request, book, NOBODY, kinds, 0) for _ in range(2))
+    assert one is not None
+    assert other is not None
+    assert one.kind is other.kind
+    assert len(kinds) == 1
+    kinds.update({(place, ()): one.kind for place in range(MOST_KINDS)})
+    cached = answered({**ANSWER, "usage": {**USAGE, "prompt_tokens_details": {"cached_tokens": 64}}})
+    assert usual_call(cached, request, book, NOBODY, kinds, 0) is not None
+    assert len(kinds) == 1
+
+
+def test_a_payer_whose_name_has_no_form_in_bytes_goes_the_general_way() -> None:
+    exchange, book = answered(ANSWER), PriceBook.bundled()
+    measure(exchange, Sent(content=ASKED), book)
+    assert usual_of(exchange, ASKED, book, Attribution(end_user="a\ud800")) is None
+    assert usual_of(exchange, ASKED, book, Attribution(end_user="a")) is not None
+
+
 @given(REQUESTS, HEADERS, st.sampled_from(["api.openai.com", "api.anthropic.com", "api.mistral.ai"]))
 def test_a_usual_request_says_who_asks_as_the_whole_body_does(
     asked: dict[str, Any], headers: dict[str, str], host: str
@@ -190,14 +293,15 @@ def test_who_asks_is_remembered_as_it_would_be_found_out(
     owner_of = owners_of_usual(settings)
     for _ in range(2):
         owner = owner_of(credential_in(headers), request.user)
-        assert owner in (None, asked_for(fields_of_usual(request), headers, None, None, settings))
+        found = asked_for(fields_of_usual(request), headers, None, None, settings)
+        assert owner is None or owner.attribution == found
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key", "x-goog-api-key"])
 def test_who_asks_is_remembered_by_the_usual_headers(name: str) -> None:
     owner = owners_of_usual(Settings())(credential_in({name: "sk-1"}), "ana")
     assert owner is not None
-    assert (owner.key_hash, owner.end_user) == (hash_key("sk-1"), "ana")
+    assert (owner.attribution.key_hash, owner.attribution.end_user) == (hash_key("sk-1"), "ana")
     assert owners_of_usual(Settings())(None, "ana") is None
 
 

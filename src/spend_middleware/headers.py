@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from spend_middleware.call import EXACT, Call, Charge, Tally
+from spend_middleware.costs import MeteredCall
 
 Headers = dict[bytes, bytes]
 
@@ -62,6 +63,11 @@ def cost_headers(call: Call, key_spent: Decimal | None = None) -> Headers:
     if key_spent is not None:
         found |= key_header(key_spent)
     return found
+
+
+def metered_headers(call: MeteredCall, key_spent: Decimal | None = None) -> Headers:
+    """Return the headers for one call whose cost is worked out now, as somebody looks for them."""
+    return cost_headers(call.rated(), key_spent)
 
 
 def key_header(spent: Decimal | None) -> Headers:

@@ -214,9 +214,11 @@ def price(call: Call, book: PriceBook, reported_cost: Decimal | None = None) -> 
     listed = PRICE_LISTS.get(provider, provider)
     if reported_cost is None and not (traits or usage.units or usage.passes):
         tier, base = call.service_tier, call.api_base
-        known = book.price_of_tokens(listed, models, call.operation, tier, base, usage, call.ended_at)
-        if known is not None and provider not in SELF_HOSTED:
-            return known
+        rates = book.token_rates(
+            listed, models, call.operation, tier, base, usage.input_tokens, call.ended_at
+        )
+        if rates is not None and provider not in SELF_HOSTED:
+            return rates.cost(usage)
     listed = traits.get(PRICE_PROVIDER) or listed
     cost = book.price(
         PriceQuery(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from msgspec import UnsetType, structs
+from msgspec import Struct, UnsetType, structs
 
 from spend_middleware.attribution import (
     Scope,
@@ -17,6 +17,7 @@ from spend_middleware.attribution import (
     presented_key,
 )
 from spend_middleware.call import NO_METADATA, NOBODY, Attribution
+from spend_middleware.costs import Kinds
 from spend_middleware.settings import Settings
 from spend_middleware.wire.request import CallFields, UsualRequest, fields_of_usual
 
@@ -64,20 +65,32 @@ def credential_in(headers: Mapping[str, str]) -> str | None:
     return get("authorization") or get("x-api-key") or get("api-key") or get("x-goog-api-key")
 
 
-def owners_of_usual(settings: Settings) -> Callable[[str | None, str | UnsetType], Attribution | None]:
+class Owner(Struct, eq=False):
+    """Who some usual calls are for.
+
+    Args:
+        attribution: Who.
+        kinds: What is remembered of these calls.
+    """
+
+    attribution: Attribution
+    kinds: Kinds
+
+
+def owners_of_usual(settings: Settings) -> Callable[[str | None, str | UnsetType], Owner | None]:
     """Return what says who calls are for that nothing surrounds, and remembers it: they say the same again and again.
 
     It takes what `credential_in` gives and the `user` of a usual request, and says nothing of those whose credential is
     elsewhere, or none.
     """
 
-    @lru_cache(maxsize=4096)
-    def owner_of(credential: str | None, user: str | UnsetType) -> Attribution | None:
+    @lru_cache(maxsize=1024)
+    def owner_of(credential: str | None, user: str | UnsetType) -> Owner | None:
         if credential is None:
             return None
         fields = fields_of_usual(UsualRequest(user=user))
-        owner = asked_for(fields, {"authorization": credential}, None, None, settings)
-        return None if owner.key_hash is None else owner
+        found = asked_for(fields, {"authorization": credential}, None, None, settings)
+        return None if found.key_hash is None else Owner(found, {})
 
     return owner_of
 

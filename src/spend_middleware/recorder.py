@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from spend_middleware.attribution import Scope, current_scope
 from spend_middleware.call import Attribution, Call, Status, UsageSource
+from spend_middleware.costs import Kinds, MeteredCall
 from spend_middleware.guard import note_fault
-from spend_middleware.headers import cost_headers, id_headers
+from spend_middleware.headers import cost_headers, id_headers, metered_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import measure, price_again
@@ -46,6 +47,9 @@ class Ledger(Protocol):
     def append_call(self, call: Call, *, provisional: bool = False) -> None:
         """Take one finished call; a provisional one is followed by its final form."""
 
+    def append_metered(self, call: MeteredCall) -> None:
+        """Take one finished call whose cost is still to be multiplied."""
+
     def mark(self, started: Started) -> None:
         """Note that a call went out."""
 
@@ -70,6 +74,8 @@ class Opened(Struct):
     asked: request.UsualRequest | None
     content: Mapping[str, Any] | None
     attribution: Attribution
+    kinds: Kinds
+    """What is remembered of this payer's calls."""
     scope: Scope | None = None
     context: Any = None
     attempt: int = 0
@@ -149,7 +155,7 @@ class Recorder:
         if owner is None or settings.include_stream_usage:
             opened = self._opened_otherwise(exchange, asked, scope, trace_id)
         else:
-            opened = Opened(asked, None, owner)
+            opened = Opened(asked, None, owner.attribution, owner.kinds)
         opened.context = context
         retries = headers.get("x-stainless-retry-count", "0")
         if retries != "0":
@@ -177,7 +183,7 @@ class Recorder:
         else:
             content = _json_object(exchange.request_body) or exchange.request_form
             fields = request.fields_of(content, headers, route)
-        opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings))
+        opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings), {})
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
             if not (fields is request.NO_FIELDS or fields.says_user_alone):
@@ -201,11 +207,19 @@ class Recorder:
         opened: Any = exchange.state
         book = self._prices()
         if opened.asked is not None:
-            usual = usual_call(exchange, opened.asked, book, opened.attribution, opened.attempt)
+            usual = usual_call(exchange, opened.asked, book, opened.attribution, opened.kinds, opened.attempt)
             if usual is not None:
-                self.record(usual, opened.scope, opened.context)
-                return self._said_of(usual, opened)
+                return self._finished_usual(usual, opened)
         return self._finished_otherwise(exchange, opened, book)
+
+    def _finished_usual(self, metered: MeteredCall, opened: Opened) -> Added:
+        """Record a call of the usual kind; its cost is worked out here only if somebody around wants to know it."""
+        self._ledger.append_metered(metered)
+        if opened.scope is not None or self._running.known or self._telemetry.listens:
+            self._tell(metered.rated(), opened.scope, opened.context)
+        if not self._settings.response_headers:
+            return NONE_ADDED
+        return partial(metered_headers, metered, self._key_spent(opened) if self._running.known else None)
 
     def _finished_otherwise(self, exchange: Exchange, opened: Opened, book: PriceBook) -> Added:
         """Record an exchange of any kind."""
@@ -251,6 +265,10 @@ class Recorder:
     def record(self, call: Call, scope: Scope | None = None, context: Any = None) -> None:
         """Put one finished call into the ledger, the tallies around it, and telemetry."""
         self._ledger.append_call(call)
+        self._tell(call, scope, context)
+
+    def _tell(self, call: Call, scope: Scope | None, context: Any) -> None:
+        """Let everybody but the ledger know of a finished call."""
         if self._running.known:
             self._running.add(call)
         if scope is not None:

@@ -113,12 +113,19 @@ class Telemetry:
         self._spans_kept, self._metrics_kept = _spans_are_kept(), _metrics_are_kept()
         self._looked_at = _now()
 
-    def record(self, call: Call, context: Any = None) -> None:
-        """Make the span of one finished call, and count it."""
+    @property
+    def listens(self) -> bool:
+        """Whether spans or metrics of calls go anywhere."""
         if not self._enabled:
-            return
+            return False
         if _now() - self._looked_at > LOOK_AGAIN:
             self._look()
+        return self._spans_kept or self._metrics_kept
+
+    def record(self, call: Call, context: Any = None) -> None:
+        """Make the span of one finished call, and count it."""
+        if not self.listens:
+            return
         if self._spans_kept:
             self._span(call, context)
         if self._metrics_kept:

@@ -7,12 +7,17 @@ it into the processor's cache: that is why there is a shorter way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from spend_middleware.call import Attribution, Call, Status, UsageSource
+from msgspec import Raw
+
+from spend_middleware.call import Attribution
+from spend_middleware.costs import CallKind, Kinds, Line, MeteredCall, encoded_kind
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.self_hosted import SELF_HOSTED
+from spend_middleware.pricing.tokens import TokenRates, token_lines
 from spend_middleware.wire.gateways import OF_LITELLM
 from spend_middleware.wire.openai import usual_answer
 from spend_middleware.wire.reading import ENDPOINTS
@@ -21,20 +26,31 @@ from spend_middleware.wire.tokens import usual_usage
 
 FORMAT = "openai.chat"
 
+MOST_TOKENS = 100_000_000
+"""At a moderate price so many tokens cost no more than one row can hold."""
+
+MOST_KINDS = 16
+"""Kinds of calls that are remembered of one payer: few of one customer's calls differ in model, address and meters."""
+
 _COMPLETE = Outcome.COMPLETE
-_SUCCESS, _REPORTED = Status.SUCCESS, UsageSource.REPORTED
 
 
 def usual_call(
-    exchange: Exchange, request: UsualRequest, book: PriceBook, attribution: Attribution, attempt: int
-) -> Call | None:
-    """Return the priced call that an exchange billed, where it is of the usual kind; None for all others.
+    exchange: Exchange,
+    request: UsualRequest,
+    book: PriceBook,
+    attribution: Attribution,
+    kinds: Kinds,
+    attempt: int,
+) -> MeteredCall | None:
+    """Return the call that an exchange billed, where it is of the usual kind; None for all others.
 
     Args:
         exchange: A finished exchange.
         request: What it asked for.
         book: The prices.
         attribution: Who it is for.
+        kinds: What is remembered of that payer's calls.
         attempt: 0 for a first try.
     """
     route: Any = exchange.route
@@ -52,34 +68,68 @@ def usual_call(
     # A search model's answer may bill a search.
     if usage is None or asked is None or answered is None or "search" in answered:
         return None
+    provider, operation, base = route.provider, route.operation, exchange.origin
+    ended = exchange.ended or exchange.started
+    tokens = usage.input_tokens
     tier = told.service_tier or request.service_tier
-    provider, operation = route.provider, route.operation
-    base, ended = exchange.origin, exchange.ended or exchange.started
     models = (answered,) if answered == asked else (answered, asked)
-    cost = book.price_of_tokens(provider, models, operation, tier, base, usage, ended)
-    if cost is None or provider in SELF_HOSTED:
+    rates = book.token_rates(provider, models, operation, tier, base, tokens, ended)
+    if rates is None or provider in SELF_HOSTED:
         return None
+    if not rates.moderate or tokens + usage.output_tokens > MOST_TOKENS:
+        return None
+    lines = token_lines(usage, rates.prices)
+    meters = tuple([meter for meter, _, _ in lines])
+    kind = kinds.get((rates, meters))
+    if kind is None:
+        kind = _new_kind(exchange, models, tier, attribution, rates, lines)
+        if kind is None:
+            return None
+        if len(kinds) >= MOST_KINDS:
+            kinds.clear()
+        kinds[rates, meters] = kind
     choices = told.choices
-    return Call(
-        call_id=exchange.call_id,
-        provider=provider,
-        operation=operation,
-        request_model=asked,
-        response_model=answered,
-        api_base=base,
-        endpoint=ENDPOINTS.get(operation) or f"/{operation}",
-        started_at=exchange.started,
-        ended_at=ended,
-        first_token_at=exchange.first_byte,
-        status=_SUCCESS,
-        status_code=200,
-        attempt=attempt,
-        response_id=told.id,
-        finish_reason=choices[0].finish_reason if choices else None,
-        service_tier=tier,
-        usage=usage,
-        usage_source=_REPORTED,
-        raw_usage=told.usage,
-        cost=cost,
-        attribution=attribution,
+    return MeteredCall(
+        exchange.call_id,
+        exchange.started,
+        ended,
+        exchange.first_byte,
+        attempt,
+        told.id,
+        choices[0].finish_reason if choices else None,
+        usage,
+        told.usage,
+        tuple([quantity for _, quantity, _ in lines]),
+        kind,
     )
+
+
+def _new_kind(
+    exchange: Exchange,
+    models: tuple[str, ...],
+    tier: str | None,
+    attribution: Attribution,
+    rates: TokenRates,
+    lines: Sequence[Line],
+) -> Raw | None:
+    """Return what calls like this one have in common, encoded; None where that cannot be.
+
+    Args:
+        models: As answered, then as asked for if that differs.
+    """
+    route: Any = exchange.route
+    kind = CallKind(
+        provider=route.provider,
+        operation=route.operation,
+        request_model=models[-1],
+        response_model=models[0],
+        api_base=exchange.origin,
+        endpoint=ENDPOINTS.get(route.operation) or f"/{route.operation}",
+        service_tier=tier,
+        attribution=attribution,
+        own=rates.own,
+        price_key=rates.key,
+        price_version=rates.version,
+        prices=tuple([(meter, price) for meter, _, price in lines]),
+    )
+    return encoded_kind(kind)

@@ -1,38 +1,18 @@
-"""What comes after the list price: the one rounding, a provider's own statement, discounts and margins."""
+"""What comes after the list price: a provider's own statement, discounts and margins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import reduce
-from operator import itemgetter
 from typing import Any
 
 from spend_middleware.call import EXACT, Charge
+from spend_middleware.costs import MOST, exact
 from spend_middleware.errors import PriceError
 from spend_middleware.pricing.rates import ZERO
 
-_PICO_DOLLAR = Decimal("1e-12")
 _ONE = Decimal(1)
-_add, _quantize = EXACT.add, EXACT.quantize
-_amount_of: Callable[[Charge], Decimal] = itemgetter(Charge._fields.index("amount"))
-
-MOST = Decimal(9_000_000)
-"""USD: one row of the ledger holds 9.2 million, and no single call costs as much."""
-
-TOO_MUCH = "the counts of this call cannot be right: they cost millions"
-
-
-def exact(lines: list[Charge]) -> Decimal:
-    """Return the unrounded sum of charge lines."""
-    return reduce(_add, map(_amount_of, lines), ZERO)
-
-
-def total(lines: list[Charge]) -> Decimal | None:
-    """Return the sum of charge lines, rounded once, half to even, to a pico-dollar; None when it is out of bounds."""
-    amount = exact(lines)
-    return _quantize(amount, _PICO_DOLLAR) if amount < MOST else None
 
 
 def is_usable(cost: Decimal | None) -> bool:

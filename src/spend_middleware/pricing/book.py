@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from spend_middleware.call import Charge, Cost, PricingStatus, Usage
+from spend_middleware.call import Charge, Cost, PricingStatus
+from spend_middleware.costs import TOO_MUCH, listed_cost, status_of, total, unpriced
 from spend_middleware.pricing import adjust, maps
 from spend_middleware.pricing.calculate import charges_of, compile_sheet
 from spend_middleware.pricing.field_names import refuse_misspelled
@@ -21,17 +22,11 @@ from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates, check_fields, is_price_field
 from spend_middleware.pricing.sheets import Sheets
 from spend_middleware.pricing.table import PriceTable
-from spend_middleware.pricing.tokens import token_charges
+from spend_middleware.pricing.tokens import TokenRates, token_charges
 
 _logger = logging.getLogger("spend_middleware.pricing")
 
-_new: Any = tuple.__new__
-_CUSTOM, _PRICED, _FREE_OF_CHARGE, _REPORTED = (
-    PricingStatus.CUSTOM,
-    PricingStatus.PRICED,
-    PricingStatus.FREE,
-    PricingStatus.PROVIDER_REPORTED,
-)
+_REPORTED = PricingStatus.PROVIDER_REPORTED
 
 
 class PriceBook:
@@ -140,7 +135,7 @@ class PriceBook:
             lines, reason = token_charges(usage, found.card.at(usage.input_tokens, query.at)), None
         else:
             lines, reason = charges_of(found, query, Others(self._sheets.of, layers, query))
-        listed = None if reason else adjust.total(lines)
+        listed = None if reason else total(lines)
         key = found.rates.key if found else None
         own = found is not None and found.own
         if (
@@ -150,27 +145,27 @@ class PriceBook:
         ):
             return self._finish(query, [adjust.stated(query.reported_cost)], _REPORTED, key, listed)
         if listed is None:
-            return _unpriced(reason or adjust.TOO_MUCH, layers.version)
+            return unpriced(reason or TOO_MUCH, layers.version)
         if self._adjustments.any or query.reported_cost is not None:
-            return self._finish(query, lines, _status(own, listed, lines), key, listed)
-        return _listed(own, listed, lines, key, layers.version)
+            return self._finish(query, lines, status_of(own, listed, lines), key, listed)
+        return listed_cost(own, listed, lines, key, layers.version)
 
-    def price_of_tokens(
+    def token_rates(
         self,
         provider: str,
         models: tuple[str, ...],
         operation: str,
         service_tier: str | None,
         api_base: str,
-        usage: Usage,
+        input_tokens: int,
         at: float,
-    ) -> Cost | None:
-        """Return what `price` would for a call of tokens alone whose like was priced before; None for all others.
+    ) -> TokenRates | None:
+        """Return the prices by which `price` would price a call of tokens alone whose like was priced before.
 
-        Nearly all calls are such, and a query for them is dearer to make than to answer.
+        Nearly all calls are such, and a query for them is dearer to make than to answer. None for all others.
 
         Args:
-            usage: With token counts alone: no units, traits or passes.
+            input_tokens: Tokens in, cached ones too.
             at: When the call completed, seconds since the epoch, UTC.
         """
         layers = self._layers
@@ -179,16 +174,16 @@ class PriceBook:
         )
         if known is None or self._adjustments.any:
             return None
-        since, until, sheet = known
+        since, until, sheet, rates = known
         card = sheet.card
         if not sheet.tokens_only or card is None or not since <= at < until:
             return None
         flat = card.off_peak is None and not card.steps
-        lines = token_charges(usage, card.plain if flat else card.at(usage.input_tokens, at))
-        listed = adjust.total(lines)
-        if listed is None:
-            return _unpriced(adjust.TOO_MUCH, layers.version)
-        return _listed(sheet.own, listed, lines, sheet.rates.key, layers.version)
+        prices = card.plain if flat else card.at(input_tokens, at)
+        found = rates.get(id(prices))
+        if found is None:
+            found = rates[id(prices)] = TokenRates(sheet.own, sheet.rates.key, layers.version, prices)
+        return found
 
     def rates(self, provider: str | None, model: str, at: float) -> Mapping[str, Any] | None:
         """Return the price row of a model on a day in LiteLLM's fields; None when it is unknown."""
@@ -221,12 +216,12 @@ class PriceBook:
         sheet = compile_sheet(rates, query)
         lines, reason = charges_of(sheet, query, Others(self._sheets.of, layers, query))
         if reason is not None:
-            return _unpriced(reason, layers.version)
+            return unpriced(reason, layers.version)
         listed = None
         found = self._sheets.of(layers, query)
         if found is not None:
-            list_lines, unpriced = charges_of(found, query, Others(self._sheets.of, layers, query))
-            listed = None if unpriced else adjust.total(list_lines)
+            list_lines, why = charges_of(found, query, Others(self._sheets.of, layers, query))
+            listed = None if why else total(list_lines)
         return self._finish(query, lines, PricingStatus.CUSTOM, rates.key, listed)
 
     def _finish(
@@ -240,9 +235,9 @@ class PriceBook:
         if self._adjustments.any:
             provider = query.provider or (self._layers.provider_of(key) if key else "")
             lines = self._adjustments.apply(lines, provider)
-        amount = adjust.total(lines)
+        amount = total(lines)
         if amount is None:
-            return _unpriced(adjust.TOO_MUCH, self._layers.version)
+            return unpriced(TOO_MUCH, self._layers.version)
         return Cost(
             amount=amount,
             status=status,
@@ -254,25 +249,9 @@ class PriceBook:
         )
 
 
-def _status(own: bool, listed: Decimal, lines: list[Charge]) -> PricingStatus:
-    return _CUSTOM if own else _PRICED if listed or not lines else _FREE_OF_CHARGE
-
-
-def _listed(own: bool, listed: Decimal, lines: list[Charge], key: str | None, version: str) -> Cost:
-    """Return a cost that is the list price and nothing else."""
-    status = _PRICED if listed and not own else _status(own, listed, lines)
-    # As a bare tuple is made into one: a third of the time of the class itself.
-    cost: Cost = _new(Cost, (listed, status, tuple(lines), None, key, version, listed, None))
-    return cost
-
-
 def _shown(row: Rates, name: str, value: Any) -> Any:
     """Return a field as a number where the table holds a vendor's fraction."""
     return float(row.get(name) or 0) if isinstance(value, str) and "/" in value and "cost" in name else value
-
-
-def _unpriced(reason: str, version: str) -> Cost:
-    return Cost(amount=None, status=PricingStatus.UNPRICED, reason=reason, price_version=version)
 
 
 def _unknown(query: PriceQuery) -> str:

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from spend_middleware.pricing import names
 from spend_middleware.pricing.calculate import Sheet
 from spend_middleware.pricing.rates import Rates
 from spend_middleware.pricing.table import FOREVER, Interval, PriceTable
+from spend_middleware.pricing.tokens import TokenRates
 
 Prices = Mapping[str, Mapping[str, Any]]
+
+
+class Known(NamedTuple):
+    """A row that was looked up before.
+
+    Args:
+        since: From when on it counts, seconds since the epoch, UTC.
+        until: And until when.
+        sheet: The row, ready for pricing.
+        rates: What was given out of it, by the identity of its prices.
+    """
+
+    since: float
+    until: float
+    sheet: Sheet
+    rates: dict[int, TokenRates]
 
 
 @dataclass(slots=True)
@@ -31,7 +48,7 @@ class Layers:
     own: Prices = field(default_factory=dict)
     fetched: Prices = field(default_factory=dict)
     fetched_at: float = FOREVER
-    sheets: dict[Any, tuple[float, float, Sheet] | None] = field(default_factory=dict)
+    sheets: dict[Any, Known | None] = field(default_factory=dict)
     _lowered: dict[str, str] | None = None
 
     def key(self, provider: str, model: str, region: str | None = None) -> str | None:

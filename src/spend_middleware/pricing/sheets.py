@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from spend_middleware.pricing.calculate import Sheet, compile_sheet
-from spend_middleware.pricing.layers import Layers
+from spend_middleware.pricing.layers import Known, Layers
 from spend_middleware.pricing.others import Others
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates
@@ -43,9 +43,8 @@ class Sheets:
             known = layers.sheets[asked]
             if known is None:
                 return None
-            since, until, sheet = known
-            if since <= query.at < until:
-                return sheet
+            if known.since <= query.at < known.until:
+                return known.sheet
         except KeyError:
             pass
         if len(layers.sheets) >= _MOST_CACHED:
@@ -57,7 +56,7 @@ class Sheets:
         rates, since, until = found
         sheet = compile_sheet(rates, query)
         sheet.own = rates.key in layers.own
-        layers.sheets[asked] = (since, until, sheet)
+        layers.sheets[asked] = Known(since, until, sheet, {})
         return sheet
 
     def _find(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:

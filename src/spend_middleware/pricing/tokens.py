@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
-from spend_middleware.call import EXACT, Charge, Usage
+from msgspec import Struct
+
+from spend_middleware.call import EXACT, Charge, Cost, Usage
+from spend_middleware.costs import Line, charge, charged, listed_cost, total
 from spend_middleware.pricing.offpeak import OffPeak
 from spend_middleware.pricing.rates import ZERO
 
 ONE = Decimal(1)
 
-# A call is priced in two microseconds: a line is made without the detour over its keyword arguments.
-_new = tuple.__new__
-_times = EXACT.multiply
 MOST_UNITS = Decimal(10**12)
+
+MODERATE = Decimal("0.01")
+"""USD for one token, ten times what the dearest model asks: a hundred million such tokens are still a cost that counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +68,42 @@ class TokenCard:
         return chosen
 
 
+class TokenRates(Struct, eq=False, gc=False):
+    """The token prices that apply to a call, and where they come from.
+
+    Two are alike only if they are one: the book gives out the same one as long as the same prices apply.
+
+    Args:
+        own: Whether the price is the user's own.
+        key: The row of the price table.
+        version: The version of the price table.
+        prices: What one token of each kind costs.
+        moderate: Whether no token costs more than `MODERATE`.
+    """
+
+    own: bool
+    key: str
+    version: str
+    prices: TokenPrices
+    moderate: bool = True
+
+    def __post_init__(self) -> None:
+        self.moderate = all(getattr(self.prices, f.name) <= MODERATE for f in fields(self.prices))
+
+    def cost(self, usage: Usage) -> Cost:
+        """Return what a usage of tokens alone costs."""
+        lines = token_charges(usage, self.prices)
+        return listed_cost(self.own, total(lines), lines, self.key, self.version)
+
+
 def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
-    """Return one line for each kind of token that was used; every token is in exactly one line."""
-    lines: list[Charge] = []
+    """Return one charge for each kind of token that was used; every token is in exactly one of them."""
+    return charged(token_lines(usage, prices))
+
+
+def token_lines(usage: Usage, prices: TokenPrices) -> list[Line]:
+    """Return what `token_charges` multiplies: one line for each kind of token that was used."""
+    lines: list[Line] = []
     given = text = usage.input_tokens
     if given < 0:
         given = text = 0
@@ -76,8 +112,7 @@ def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
     if usage.input_audio_tokens or usage.input_image_tokens or usage.input_video_tokens:
         text = _modalities(lines, usage, text, prices)
     if text:
-        count = Decimal(text)
-        lines.insert(0, _new(Charge, ("input_tokens", count, prices.input, _times(count, prices.input))))
+        lines.insert(0, ("input_tokens", text, prices.input))
     rest = usage.output_tokens
     if (
         usage.reasoning_tokens
@@ -87,55 +122,60 @@ def token_charges(usage: Usage, prices: TokenPrices) -> list[Charge]:
     ):
         rest = _parts(lines, usage, rest, prices)
     if rest > 0:
-        count = Decimal(rest)
-        lines.append(_new(Charge, ("output_tokens", count, prices.output, _times(count, prices.output))))
+        lines.append(("output_tokens", rest, prices.output))
     return lines
 
 
-def _cache(lines: list[Charge], usage: Usage, given: int, prices: TokenPrices) -> int:
+def _cache(lines: list[Line], usage: Usage, given: int, prices: TokenPrices) -> int:
     """Add the lines of what was read from and written to a cache; return the input tokens that are left."""
     cached = max(min(usage.cache_read_tokens, given), 0)
     written = max(min(usage.cache_write_tokens, given - cached), 0)
     if cached:
         audio = max(min(usage.cache_read_audio_tokens, cached), 0)
         image = max(min(usage.cache_read_image_tokens, cached - audio), 0)
-        add(lines, "cache_read_tokens", cached - audio - image, prices.cache_read)
+        _put(lines, "cache_read_tokens", cached - audio - image, prices.cache_read)
         if audio or image:
-            add(lines, "cache_read_audio_tokens", audio, prices.cache_read_audio)
-            add(lines, "cache_read_image_tokens", image, prices.cache_read_image)
+            _put(lines, "cache_read_audio_tokens", audio, prices.cache_read_audio)
+            _put(lines, "cache_read_image_tokens", image, prices.cache_read_image)
     if written:
         hour = max(min(usage.cache_write_1h_tokens, written), 0)
-        add(lines, "cache_write_tokens", written - hour, prices.cache_write)
-        add(lines, "cache_write_1h_tokens", hour, prices.cache_write_1h)
+        _put(lines, "cache_write_tokens", written - hour, prices.cache_write)
+        _put(lines, "cache_write_1h_tokens", hour, prices.cache_write_1h)
     return given - cached - written
 
 
-def _modalities(lines: list[Charge], usage: Usage, text: int, prices: TokenPrices) -> int:
+def _modalities(lines: list[Line], usage: Usage, text: int, prices: TokenPrices) -> int:
     """Add the lines of audio, pictures and video that came in uncached; return the text tokens that are left."""
-    for meter, total, from_cache, price in (
+    for meter, counted, from_cache, price in (
         ("input_audio_tokens", usage.input_audio_tokens, usage.cache_read_audio_tokens, prices.input_audio),
         ("input_image_tokens", usage.input_image_tokens, usage.cache_read_image_tokens, prices.input_image),
         ("input_video_tokens", usage.input_video_tokens, usage.cache_read_video_tokens, prices.input_video),
     ):
-        count = max(min(total - max(from_cache, 0), text), 0)
+        count = max(min(counted - max(from_cache, 0), text), 0)
         text -= count
-        add(lines, meter, count, price)
+        _put(lines, meter, count, price)
     return text
 
 
-def _parts(lines: list[Charge], usage: Usage, rest: int, prices: TokenPrices) -> int:
+def _parts(lines: list[Line], usage: Usage, rest: int, prices: TokenPrices) -> int:
     """Add the lines of everything but text that came out; return the text tokens that are left."""
-    for meter, total, price in (
+    for meter, counted, price in (
         ("output_audio_tokens", usage.output_audio_tokens, prices.output_audio),
         ("output_image_tokens", usage.output_image_tokens, prices.output_image),
         ("output_video_tokens", usage.output_video_tokens, prices.output_video),
         ("reasoning_tokens", usage.reasoning_tokens, prices.reasoning),
     ):
-        if total:
-            count = max(min(total, rest), 0)
+        if counted:
+            count = max(min(counted, rest), 0)
             rest -= count
-            add(lines, meter, count, price)
+            _put(lines, meter, count, price)
     return rest
+
+
+def _put(lines: list[Line], meter: str, quantity: int, price: Decimal) -> None:
+    """Append one line, unless nothing was used."""
+    if quantity:
+        lines.append((meter, quantity, price))
 
 
 def quantity(usage: Usage, unit: str) -> Decimal:
@@ -148,7 +188,6 @@ def quantity(usage: Usage, unit: str) -> Decimal:
 
 
 def add(lines: list[Charge], meter: str, quantity: int | Decimal, price: Decimal) -> None:
-    """Append one charge line, unless nothing was used."""
+    """Append one charge, unless nothing was used."""
     if quantity:
-        count = Decimal(quantity)
-        lines.append(_new(Charge, (meter, count, price, _times(count, price))))
+        lines.append(charge(meter, quantity, price))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import compress
 from operator import itemgetter
 from typing import Any
@@ -29,6 +30,7 @@ from spend_middleware.call import (
     from_pico,
     to_pico,
 )
+from spend_middleware.costs import CallKind, MeteredCall, kind_in
 from spend_middleware.store.records import (
     COLUMNS,
     INTERRUPTED_REASON,
@@ -43,6 +45,9 @@ from spend_middleware.store.records import (
 FORM = 1
 """What stands before a call in a record: how it is to be read. A later form gets a number of its own."""
 
+METERED = 2
+"""What stands before a call whose cost is still to be multiplied."""
+
 PARTS = 2
 
 MAX_NAME = 512
@@ -51,9 +56,12 @@ MAX_RAW_USAGE = 4096
 
 LIMIT = (1 << 63) - 1
 
+_SUCCESS, _REPORTED = Status.SUCCESS.value, UsageSource.REPORTED.value
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _msgpack = msgspec.msgpack.Encoder().encode
 _unpacked = msgspec.msgpack.Decoder().decode
+_metered = msgspec.msgpack.Decoder(tuple[int, MeteredCall]).decode
+_METERED_HEAD = _msgpack((METERED, None))[:2]
 
 Started = tuple[str, str, str, str, str, str, float, int, Attribution]
 """Of a call that goes out: id, operation, provider, model, api_base, endpoint, when, which attempt, who asked.
@@ -68,6 +76,14 @@ def encode_call(call: Call) -> bytes:
     if len(body) > MAX_RAW_USAGE and call.raw_usage and _raw_text(call.raw_usage) is None:
         return encode_call(msgspec.structs.replace(call, raw_usage=None))
     return body
+
+
+def encode_metered(call: MeteredCall) -> bytes:
+    """Return a finished call whose cost is still to be multiplied as the body of a record."""
+    try:
+        return _msgpack((METERED, call))
+    except (ValueError, OverflowError, TypeError):
+        return encode_call(call.rated())
 
 
 def encode_started(started: Started) -> bytes:
@@ -101,8 +117,39 @@ def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
     Raises:
         ValueError: The record holds no row.
     """
+    if body[:2] == _METERED_HEAD:
+        return _metered_row(body)
     stored = facts_in(body)
     return row_in(stored) if _is_call(stored) else decode_row(stored, columns)
+
+
+def _metered_row(body: bytes) -> Values:
+    try:
+        _, call = _metered(body)
+        return row_in((FORM, rated_facts(call)))
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"no call in form {METERED}") from error
+
+
+def rated_facts(call: MeteredCall) -> Sequence[Any]:
+    """Return what would be journaled of a call if it were rated first; the writer makes rows of it by the thousand."""
+    kind, payer = _kind_facts(bytes(call.kind))
+    amount, status, charges, reason, key, version, listed, _ = call.cost()
+    text = None if amount is None else str(amount)
+    lines = [(meter, str(quantity), str(price), str(each)) for meter, quantity, price, each in charges]
+    cost = (text, status.value, lines, reason, key, version, text if listed is amount else str(listed), None)
+    return (
+        call.call_id, kind.provider, kind.operation, kind.request_model, kind.response_model, kind.api_base,
+        kind.endpoint, call.started_at, call.ended_at, call.first_token_at, _SUCCESS, 200, None, False,
+        call.attempt, call.response_id, call.finish_reason, kind.service_tier,
+        (*call.usage.counts(), {}, {}, ()), _REPORTED, None, call.raw_usage, cost, payer,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _kind_facts(encoded: bytes) -> tuple[CallKind, Sequence[Any]]:
+    kind = kind_in(encoded)
+    return kind, msgspec.to_builtins(kind.attribution)
 
 
 def _is_call(stored: Any) -> bool:
@@ -189,10 +236,12 @@ def _is_storable(values: Values) -> bool:
 
 def journaled_row(body: bytes) -> Values:
     """Return the row of a call that this process journaled; of facts that make none, what it was and why."""
-    stored = facts_in(body)
     try:
-        return row_in(stored)
+        return decode(body)
     except (ValueError, TypeError, ArithmeticError) as error:
+        stored = facts_in(body)
+        if stored[0] == METERED:
+            raise  # its numbers were checked before it was journaled
         call_id, provider, operation, request_model, response_model, api_base, endpoint = stored[1][:7]
         return values_of(
             {

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spend_middleware.call import Call
+from spend_middleware.costs import MeteredCall
 from spend_middleware.settings import Settings
 from spend_middleware.store.chores import Chores
-from spend_middleware.store.facts import Started, encode_call, encode_started
+from spend_middleware.store.facts import Started, encode_call, encode_metered, encode_started
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
 from spend_middleware.store.places import journal_folder
@@ -191,6 +192,14 @@ class Store:
         try:
             body = encode_call(call)
             self._take(PROVISIONAL if provisional else ROW, call.call_id, body, body)
+        except Exception as error:
+            self._not_taken(error)
+
+    def append_metered(self, call: MeteredCall) -> None:
+        """Take one finished call; as `append_call`, but its cost is multiplied by the writer too."""
+        try:
+            body = encode_metered(call)
+            self._take(ROW, call.call_id, body, body)
         except Exception as error:
             self._not_taken(error)
 
