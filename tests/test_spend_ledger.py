@@ -210,6 +210,50 @@ def test_a_process_that_goes_without_close_loses_nothing(tmp_path: Path, body: s
         assert connection.execute("SELECT count(*) FROM spend_logs").fetchone() == (expected,)
 
 
+KILLED_AFTER_THREE = """
+    import os, sys
+    import {library}
+    from spend_middleware import Spend
+
+    answer = {{
+        "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o",
+        "choices": [{{"index": 0, "message": {{"content": "hi"}}, "finish_reason": "stop"}}],
+        "usage": {{"prompt_tokens": 120, "completion_tokens": 80, "total_tokens": 200}},
+    }}
+    prices = {{"gpt-4o": {{"input_cost_per_token": 0.001, "output_cost_per_token": 0.002}}}}
+    spend = Spend("sqlite:///" + sys.argv[1], model_prices=prices, batch_seconds=60)
+    vendor = {library}.MockTransport(lambda request: {library}.Response(200, json=answer))
+    client = {library}.Client(transport=spend.transport(vendor), headers={{"authorization": "Bearer sk-1"}})
+    for _ in range(3):
+        said = client.post(
+            "https://api.openai.com/v1/chat/completions", json={{"model": "gpt-4o", "messages": [], "user": "ana"}}
+        )
+        print(said.headers["x-litellm-response-cost"], flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_call_left_by_a_killed_process_costs_what_its_own_prices_say(tmp_path: Path, library: str) -> None:
+    path = tmp_path / "left.db"
+    program = textwrap.dedent(KILLED_AFTER_THREE).format(library=library)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.split() == ["0.28"] * 3, done.stderr
+    with Spend(f"sqlite:///{path}") as spend:
+        assert spend.flush(timeout=20)
+    with sqlite3.connect(path) as connection:
+        found = connection.execute(
+            "SELECT spend, pricing_status, end_user, total_tokens FROM spend_logs"
+        ).fetchall()
+        total = connection.execute(
+            "SELECT sum(spend_micros) FROM spend_name_totals WHERE kind = 'total'"
+        ).fetchone()
+    assert found == [(280_000_000_000, "custom", "ana", 200)] * 3
+    assert total == (840_000,)
+
+
 @pytest.mark.parametrize(("name", "value"), [("timezone", "Mars/X"), ("report_timezones", ("Mars/X",))])
 def test_a_zone_that_is_none_is_heard_of_at_once(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"^Setting '{name}': 'Mars/X' is not a time zone"):

@@ -116,9 +116,15 @@ def answered(answer: Any, headers: dict[str, str] | None = None, **said: Any) ->
 def usual_of(
     exchange: Exchange, asked: dict[str, Any], book: PriceBook, owner: Attribution = NOBODY
 ) -> MeteredCall | None:
-    """Return what the short way says of an exchange."""
+    """Return what the short way says of an exchange, where the payer is remembered."""
     request = usual_request(json.dumps(asked).encode(), {})
-    return None if request is None else usual_call(exchange, request, book, owner, {}, 0)
+    usual = None if request is None else usual_call(exchange, request, book, owner, {}, 0)
+    rated = None if request is None else usual_call(exchange, request, book, owner, None, 0)
+    if usual is None or isinstance(usual, Call):
+        assert usual == rated
+        return None
+    assert usual.rated() == rated, "it says the same of a payer who is not remembered"
+    return usual
 
 
 def both_ways(exchange: Exchange, asked: dict[str, Any]) -> tuple[Call | None, list[Call]]:
@@ -243,8 +249,8 @@ def test_what_calls_have_in_common_is_encoded_once_and_is_forgotten_beyond_a_bou
     exchange, request = answered(ANSWER), UsualRequest(model="gpt-4o")
     measure(exchange, Sent(content=ASKED), book)
     one, other = (usual_call(exchange, request, book, NOBODY, kinds, 0) for _ in range(2))
-    assert one is not None
-    assert other is not None
+    assert isinstance(one, MeteredCall)
+    assert isinstance(other, MeteredCall)
     assert one.kind is other.kind
     assert len(kinds) == 1
     kinds.update({(place, ()): one.kind for place in range(MOST_KINDS)})
@@ -253,11 +259,11 @@ def test_what_calls_have_in_common_is_encoded_once_and_is_forgotten_beyond_a_bou
     assert len(kinds) == 1
 
 
-def test_a_payer_whose_name_has_no_form_in_bytes_goes_the_general_way() -> None:
+def test_a_call_whose_payers_name_has_no_form_in_bytes_is_rated_at_once() -> None:
     exchange, book = answered(ANSWER), PriceBook.bundled()
-    measure(exchange, Sent(content=ASKED), book)
-    assert usual_of(exchange, ASKED, book, Attribution(end_user="a\ud800")) is None
-    assert usual_of(exchange, ASKED, book, Attribution(end_user="a")) is not None
+    (general,), _ = measure(exchange, Sent(content=ASKED), book, owner := Attribution(end_user="a\ud800"))
+    usual = usual_call(exchange, UsualRequest(model="gpt-4o"), book, owner, {}, 0)
+    assert usual == general
 
 
 @given(REQUESTS, HEADERS, st.sampled_from(["api.openai.com", "api.anthropic.com", "api.mistral.ai"]))

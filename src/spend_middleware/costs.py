@@ -161,18 +161,26 @@ class MeteredCall(Struct, array_like=True, gc=False):
     quantities: tuple[int, ...]
     kind: Raw
 
-    def cost(self) -> Cost:
-        """Return what the call costs."""
-        kind = kind_in(bytes(self.kind))
+    def cost(self, kind: CallKind | None = None) -> Cost:
+        """Return what the call costs.
+
+        Args:
+            kind: Its kind, where that is at hand.
+        """
+        kind = kind or kind_in(bytes(self.kind))
         lines = [
             charge(meter, quantity, price)
             for (meter, price), quantity in zip(kind.prices, self.quantities, strict=True)
         ]
         return listed_cost(kind.own, total(lines), lines, kind.price_key, kind.price_version)
 
-    def rated(self) -> Call:
-        """Return the whole call, with its cost."""
-        kind = kind_in(bytes(self.kind))
+    def rated(self, kind: CallKind | None = None) -> Call:
+        """Return the whole call, with its cost.
+
+        Args:
+            kind: Its kind, where that is at hand.
+        """
+        kind = kind or kind_in(bytes(self.kind))
         return Call(
             call_id=self.call_id,
             provider=kind.provider,
@@ -193,6 +201,6 @@ class MeteredCall(Struct, array_like=True, gc=False):
             usage=self.usage,
             usage_source=_REPORTED,
             raw_usage=self.raw_usage,
-            cost=self.cost(),
+            cost=self.cost(kind),
             attribution=kind.attribution,
         )

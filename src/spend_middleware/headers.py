@@ -65,9 +65,9 @@ def cost_headers(call: Call, key_spent: Decimal | None = None) -> Headers:
     return found
 
 
-def metered_headers(call: MeteredCall, key_spent: Decimal | None = None) -> Headers:
+def metered_headers(call: MeteredCall) -> Headers:
     """Return the headers for one call whose cost is worked out now, as somebody looks for them."""
-    return cost_headers(call.rated(), key_spent)
+    return cost_headers(call.rated())
 
 
 def key_header(spent: Decimal | None) -> Headers:

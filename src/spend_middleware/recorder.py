@@ -74,7 +74,7 @@ class Opened(Struct):
     asked: request.UsualRequest | None
     content: Mapping[str, Any] | None
     attribution: Attribution
-    kinds: Kinds
+    kinds: Kinds | None = None
     """What is remembered of this payer's calls."""
     scope: Scope | None = None
     context: Any = None
@@ -183,7 +183,7 @@ class Recorder:
         else:
             content = _json_object(exchange.request_body) or exchange.request_form
             fields = request.fields_of(content, headers, route)
-        opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings), {})
+        opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings))
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
             if not (fields is request.NO_FIELDS or fields.says_user_alone):
@@ -212,14 +212,15 @@ class Recorder:
                 return self._finished_usual(usual, opened)
         return self._finished_otherwise(exchange, opened, book)
 
-    def _finished_usual(self, metered: MeteredCall, opened: Opened) -> Added:
-        """Record a call of the usual kind; its cost is worked out here only if somebody around wants to know it."""
-        self._ledger.append_metered(metered)
-        if opened.scope is not None or self._running.known or self._telemetry.listens:
-            self._tell(metered.rated(), opened.scope, opened.context)
-        if not self._settings.response_headers:
-            return NONE_ADDED
-        return partial(metered_headers, metered, self._key_spent(opened) if self._running.known else None)
+    def _finished_usual(self, usual: MeteredCall | Call, opened: Opened) -> Added:
+        """Record a call of the usual kind; its cost is worked out here only if somebody wants to know it now."""
+        if isinstance(usual, MeteredCall):
+            if not (self._running.known or self._telemetry.listens):
+                self._ledger.append_metered(usual)
+                return partial(metered_headers, usual) if self._settings.response_headers else NONE_ADDED
+            usual = usual.rated()
+        self.record(usual, opened.scope, opened.context)
+        return self._said_of(usual, opened)
 
     def _finished_otherwise(self, exchange: Exchange, opened: Opened, book: PriceBook) -> Added:
         """Record an exchange of any kind."""
@@ -265,10 +266,6 @@ class Recorder:
     def record(self, call: Call, scope: Scope | None = None, context: Any = None) -> None:
         """Put one finished call into the ledger, the tallies around it, and telemetry."""
         self._ledger.append_call(call)
-        self._tell(call, scope, context)
-
-    def _tell(self, call: Call, scope: Scope | None, context: Any) -> None:
-        """Let everybody but the ledger know of a finished call."""
         if self._running.known:
             self._running.add(call)
         if scope is not None:

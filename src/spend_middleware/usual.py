@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from spend_middleware.call import Attribution
+from spend_middleware.call import Attribution, Call
 from spend_middleware.costs import CallKind, Kinds, Line, MeteredCall, encoded_kind
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
@@ -33,6 +33,7 @@ MOST_KINDS = 16
 """Kinds of calls that are remembered of one payer: few of one customer's calls differ in model, address and meters."""
 
 _COMPLETE = Outcome.COMPLETE
+_NOT_ENCODED = Raw()
 
 
 def usual_call(
@@ -40,17 +41,18 @@ def usual_call(
     request: UsualRequest,
     book: PriceBook,
     attribution: Attribution,
-    kinds: Kinds,
+    kinds: Kinds | None,
     attempt: int,
-) -> MeteredCall | None:
-    """Return the call that an exchange billed, where it is of the usual kind; None for all others.
+) -> MeteredCall | Call | None:
+    """Return the call that an exchange billed, where it is of the usual kind, rated or not; None for all others.
 
     Args:
         exchange: A finished exchange.
         request: What it asked for.
         book: The prices.
         attribution: Who it is for.
-        kinds: What is remembered of that payer's calls.
+        kinds: What is remembered of that payer's calls; None where nothing is, as for whom a request surrounds: then
+            the call is rated at once, as whoever surrounds it wants to know.
         attempt: 0 for a first try.
     """
     route: Any = exchange.route
@@ -80,16 +82,14 @@ def usual_call(
         return None
     lines = token_lines(usage, rates.prices)
     meters = tuple([meter for meter, _, _ in lines])
-    kind = kinds.get((rates, meters))
-    if kind is None:
-        kind = _new_kind(exchange, models, tier, attribution, rates, lines)
-        if kind is None:
-            return None
-        if len(kinds) >= MOST_KINDS:
-            kinds.clear()
-        kinds[rates, meters] = kind
+    encoded = None if kinds is None else kinds.get((rates, meters))
+    kind = _kind_of(exchange, models, tier, attribution, rates, lines) if encoded is None else None
+    if kind is not None and kinds is not None:
+        encoded = encoded_kind(kind)
+        if encoded is not None:
+            _remember(kinds, (rates, meters), encoded)
     choices = told.choices
-    return MeteredCall(
+    metered = MeteredCall(
         exchange.call_id,
         exchange.started,
         ended,
@@ -100,25 +100,32 @@ def usual_call(
         usage,
         told.usage,
         tuple([quantity for _, quantity, _ in lines]),
-        kind,
+        encoded or _NOT_ENCODED,
     )
+    return metered if encoded is not None else metered.rated(kind)
 
 
-def _new_kind(
+def _remember(kinds: Kinds, which: tuple[object, tuple[str, ...]], encoded: Raw) -> None:
+    if len(kinds) >= MOST_KINDS:
+        kinds.clear()
+    kinds[which] = encoded
+
+
+def _kind_of(
     exchange: Exchange,
     models: tuple[str, ...],
     tier: str | None,
     attribution: Attribution,
     rates: TokenRates,
     lines: Sequence[Line],
-) -> Raw | None:
-    """Return what calls like this one have in common, encoded; None where that cannot be.
+) -> CallKind:
+    """Return what calls like this one have in common.
 
     Args:
         models: As answered, then as asked for if that differs.
     """
     route: Any = exchange.route
-    kind = CallKind(
+    return CallKind(
         provider=route.provider,
         operation=route.operation,
         request_model=models[-1],
@@ -132,4 +139,3 @@ def _new_kind(
         price_version=rates.version,
         prices=tuple([(meter, price) for meter, _, price in lines]),
     )
-    return encoded_kind(kind)

@@ -134,7 +134,7 @@ def _metered_row(body: bytes) -> Values:
 def rated_facts(call: MeteredCall) -> Sequence[Any]:
     """Return what would be journaled of a call if it were rated first; the writer makes rows of it by the thousand."""
     kind, payer = _kind_facts(bytes(call.kind))
-    amount, status, charges, reason, key, version, listed, _ = call.cost()
+    amount, status, charges, reason, key, version, listed, _ = call.cost(kind)
     text = None if amount is None else str(amount)
     lines = [(meter, str(quantity), str(price), str(each)) for meter, quantity, price, each in charges]
     cost = (text, status.value, lines, reason, key, version, text if listed is amount else str(listed), None)
