@@ -139,6 +139,17 @@ def test_a_model_that_the_sources_dropped_keeps_its_last_price_but_is_not_listed
     assert "gone" not in {key for key, _, _ in book().models(CHANGE * DAY)}
 
 
+def test_a_dropped_snapshot_is_priced_as_its_alias_from_that_day_on_whatever_was_asked_before() -> None:
+    table = {**TABLE, "models": {**TABLE["models"], "gpt-2024": 1}, "removed": {"gpt-2024": CHANGE}}
+    asked = "openai", "gpt-2024", "gpt"
+    days = (CHANGE - 1, CHANGE, CHANGE - 1, CHANGE + 9, CHANGE - 9)
+    warm = PriceBook(PriceTable(table))
+    for day in days:
+        fresh = PriceBook(PriceTable(table)).price(ask(*asked, at=day * DAY)).amount
+        assert warm.price(ask(*asked, at=day * DAY)).amount == fresh
+        assert fresh == (Decimal("0.0012") if day >= CHANGE else Decimal("0.0036"))
+
+
 # -- prices of your own
 
 

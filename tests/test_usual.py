@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from spend_middleware.attribution import CREDENTIAL_HEADERS, hash_key
 from spend_middleware.call import NOBODY, Attribution, Call, Charge, Cost, PricingStatus
-from spend_middleware.costs import Kinds, MeteredCall
+from spend_middleware.costs import LARGEST_KIND, Kinds, MeteredCall
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.metering import measure
 from spend_middleware.outbound import asked_for, credential_in, owners_of_usual
@@ -264,6 +266,25 @@ def test_a_call_whose_payers_name_has_no_form_in_bytes_is_rated_at_once() -> Non
     (general,), _ = measure(exchange, Sent(content=ASKED), book, owner := Attribution(end_user="a\ud800"))
     usual = usual_call(exchange, UsualRequest(model="gpt-4o"), book, owner, {}, 0)
     assert usual == general
+
+
+@pytest.mark.parametrize("owner", [Attribution(end_user="a" * LARGEST_KIND), Attribution(metadata={1: 2})])  # type: ignore[dict-item]
+def test_what_is_too_large_or_would_not_come_back_is_not_remembered(owner: Attribution) -> None:
+    exchange, book = answered(ANSWER), PriceBook.bundled()
+    (general,), _ = measure(exchange, Sent(content=ASKED), book, owner)
+    kinds: Kinds = {}
+    assert usual_call(exchange, UsualRequest(model="gpt-4o"), book, owner, kinds, 0) == general
+    assert not kinds
+
+
+def test_facts_of_a_metered_call_that_make_no_row_are_kept_with_the_reason() -> None:
+    exchange, book = answered(ANSWER), PriceBook.bundled()
+    measure(exchange, Sent(content=ASKED), book)
+    call = usual_of(exchange, ASKED, book)
+    assert call is not None
+    row = dict(zip(COLUMNS, journaled_row(encode_metered(replace(call, ended_at=math.inf))), strict=True))
+    assert (row["id"], row["provider"], row["model"]) == (call.call_id, "openai", "gpt-4o-2024-08-06")
+    assert (row["spend"], row["unpriced_reason"]) == (None, "its facts cannot be stored: OverflowError")
 
 
 @given(REQUESTS, HEADERS, st.sampled_from(["api.openai.com", "api.anthropic.com", "api.mistral.ai"]))

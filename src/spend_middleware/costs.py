@@ -127,17 +127,24 @@ Kinds = dict[tuple[object, tuple[str, ...]], Raw]
 """The encoded kinds of one payer's calls: by the prices that apply, and by the meters that count."""
 
 
-kind_in = lru_cache(maxsize=4096)(Decoder(CallKind).decode)
+kind_in = lru_cache(maxsize=1024)(Decoder(CallKind).decode)
 """Returns an encoded kind as it was."""
 
 _encoded = Encoder().encode
 
+LARGEST_KIND = 1024
+"""Bytes of an encoded kind."""
+
 
 def encoded_kind(kind: CallKind) -> Raw | None:
-    """Return a kind as calls hold it; None where a text of it has a lone surrogate, or metadata holds what has no form."""
+    """Return a kind as calls hold it; None for one that is too large to be kept, or that does not come back as it was.
+
+    A text may have a lone surrogate, and metadata may hold what has no form or nests too deep.
+    """
     try:
-        return Raw(_encoded(kind))
-    except (ValueError, OverflowError, TypeError):
+        raw = _encoded(kind)
+        return Raw(raw) if len(raw) <= LARGEST_KIND and kind_in(raw) == kind else None
+    except (ValueError, OverflowError, TypeError, RecursionError):
         return None
 
 

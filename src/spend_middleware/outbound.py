@@ -84,7 +84,7 @@ def owners_of_usual(settings: Settings) -> Callable[[str | None, str | UnsetType
     elsewhere, or none.
     """
 
-    @lru_cache(maxsize=1024)
+    @lru_cache(maxsize=2048)
     def owner_of(credential: str | None, user: str | UnsetType) -> Owner | None:
         if credential is None:
             return None

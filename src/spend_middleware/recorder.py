@@ -214,13 +214,15 @@ class Recorder:
 
     def _finished_usual(self, usual: MeteredCall | Call, opened: Opened) -> Added:
         """Record a call of the usual kind; its cost is worked out here only if somebody wants to know it now."""
-        if isinstance(usual, MeteredCall):
-            if not (self._running.known or self._telemetry.listens):
-                self._ledger.append_metered(usual)
-                return partial(metered_headers, usual) if self._settings.response_headers else NONE_ADDED
-            usual = usual.rated()
-        self.record(usual, opened.scope, opened.context)
-        return self._said_of(usual, opened)
+        if not isinstance(usual, MeteredCall):
+            self.record(usual, opened.scope, opened.context)
+            return self._said_of(usual, opened)
+        self._ledger.append_metered(usual)
+        if self._running.known or self._telemetry.listens:
+            call = usual.rated()
+            self._tell(call, opened.scope, opened.context)
+            return self._said_of(call, opened)
+        return partial(metered_headers, usual) if self._settings.response_headers else NONE_ADDED
 
     def _finished_otherwise(self, exchange: Exchange, opened: Opened, book: PriceBook) -> Added:
         """Record an exchange of any kind."""
@@ -266,6 +268,10 @@ class Recorder:
     def record(self, call: Call, scope: Scope | None = None, context: Any = None) -> None:
         """Put one finished call into the ledger, the tallies around it, and telemetry."""
         self._ledger.append_call(call)
+        self._tell(call, scope, context)
+
+    def _tell(self, call: Call, scope: Scope | None, context: Any) -> None:
+        """Let everybody but the ledger know of a finished call."""
         if self._running.known:
             self._running.add(call)
         if scope is not None:

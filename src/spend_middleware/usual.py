@@ -51,8 +51,8 @@ def usual_call(
         request: What it asked for.
         book: The prices.
         attribution: Who it is for.
-        kinds: What is remembered of that payer's calls; None where nothing is, as for whom a request surrounds: then
-            the call is rated at once, as whoever surrounds it wants to know.
+        kinds: What is remembered of that payer's calls; None for a payer who is not remembered. Then nothing is gained
+            by rating the call later.
         attempt: 0 for a first try.
     """
     route: Any = exchange.route

@@ -91,10 +91,9 @@ class Layers:
         rates, since, until = found
         return Rates(key, {**rates.fields, **own}), since, until
 
-    def is_retired(self, key: str, at: float) -> bool:
-        """Return whether the sources had dropped a model by then; one with a price of your own never is."""
-        removed = self.table.removed_on(key) if key not in self.own and key not in self.fetched else None
-        return removed is not None and removed <= at
+    def removed_on(self, key: str) -> float | None:
+        """Return when the sources dropped a model; one with a price of your own they never did."""
+        return self.table.removed_on(key) if key not in self.own and key not in self.fetched else None
 
     def all_keys(self) -> Iterator[str]:
         """Give every key once."""

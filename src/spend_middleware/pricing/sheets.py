@@ -10,7 +10,7 @@ from spend_middleware.pricing.layers import Known, Layers
 from spend_middleware.pricing.others import Others
 from spend_middleware.pricing.query import PriceQuery
 from spend_middleware.pricing.rates import Rates
-from spend_middleware.pricing.table import FOREVER
+from spend_middleware.pricing.table import FOREVER, Interval
 
 _MOST_CACHED = 8192
 _FREE = {
@@ -59,21 +59,29 @@ class Sheets:
         layers.sheets[asked] = Known(since, until, sheet, {})
         return sheet
 
-    def _find(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
+    def _find(self, layers: Layers, query: PriceQuery) -> Interval | None:
         retired: tuple[str, str] | None = None
+        since, until = (
+            -FOREVER,
+            FOREVER,
+        )  # the answer is another one once a model that was looked at is dropped
         for provider, model in self._wanted(query):
             key = layers.key(provider, model, query.region)
             if key is None:
                 continue
-            if retired is None and layers.is_retired(key, query.at):
+            removed = layers.removed_on(key)
+            gone = removed is not None and removed <= query.at
+            if removed is not None:
+                since, until = (max(since, removed), until) if gone else (since, min(until, removed))
+            if retired is None and gone:
                 # A dropped snapshot is priced as the alias that was asked for, where that is listed still.
                 retired = key, model
                 continue
             if retired is not None and not retired[1].startswith(f"{model}-"):
                 continue
-            return layers.row(key, query.at)
+            return _within(since, until, layers.row(key, query.at))
         if retired is not None:
-            return layers.row(retired[0], query.at)
+            return _within(since, until, layers.row(retired[0], query.at))
         if query.operation.startswith(("image", "aimage")):
             return self._keyed(layers, query)
         # OpenRouter's own suffix for the variants that cost nothing (https://openrouter.ai/docs/model-variants, "Free").
@@ -82,7 +90,7 @@ class Sheets:
             return Rates(f"openrouter/{free}", _FREE), -FOREVER, FOREVER
         return None
 
-    def _keyed(self, layers: Layers, query: PriceQuery) -> tuple[Rates, float, float] | None:
+    def _keyed(self, layers: Layers, query: PriceQuery) -> Interval | None:
         """Return an empty row for a picture model that has rows by size only, such as "1024-x-1024/dall-e-2"."""
         others = Others(self.of, layers, query)
         for provider, model in self._wanted(query):
@@ -109,3 +117,11 @@ class Sheets:
         for model in query.models:
             if model:
                 yield provider, model
+
+
+def _within(since: float, until: float, found: Interval | None) -> Interval | None:
+    """Return a row for no longer than it is the answer."""
+    if found is None:
+        return None
+    rates, first, last = found
+    return rates, max(since, first), min(until, last)

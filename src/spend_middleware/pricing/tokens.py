@@ -17,7 +17,7 @@ ONE = Decimal(1)
 MOST_UNITS = Decimal(10**12)
 
 MODERATE = Decimal("0.01")
-"""USD for one token, ten times what the dearest model asks: a hundred million such tokens are still a cost that counts."""
+"""USD for one token, more than nearly all models ask: a hundred million such tokens are still a cost that counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class TokenCard:
 class TokenRates(Struct, eq=False, gc=False):
     """The token prices that apply to a call, and where they come from.
 
-    Two are alike only if they are one: the book gives out the same one as long as the same prices apply.
+    Two are alike only if they are one: as a rule the book gives out the same one as long as the same prices apply.
 
     Args:
         own: Whether the price is the user's own.

@@ -82,7 +82,7 @@ def encode_metered(call: MeteredCall) -> bytes:
     """Return a finished call whose cost is still to be multiplied as the body of a record."""
     try:
         return _msgpack((METERED, call))
-    except (ValueError, OverflowError, TypeError):
+    except (ValueError, OverflowError, TypeError, RecursionError):
         return encode_call(call.rated())
 
 
@@ -146,7 +146,7 @@ def rated_facts(call: MeteredCall) -> Sequence[Any]:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _kind_facts(encoded: bytes) -> tuple[CallKind, Sequence[Any]]:
     kind = kind_in(encoded)
     return kind, msgspec.to_builtins(kind.attribution)
@@ -239,10 +239,12 @@ def journaled_row(body: bytes) -> Values:
     try:
         return decode(body)
     except (ValueError, TypeError, ArithmeticError) as error:
-        stored = facts_in(body)
-        if stored[0] == METERED:
-            raise  # its numbers were checked before it was journaled
-        call_id, provider, operation, request_model, response_model, api_base, endpoint = stored[1][:7]
+        form, facts = facts_in(body)
+        # A metered call names its kind last, and that begins as a call does behind its id.
+        call_id, (provider, operation, request_model, response_model, api_base, endpoint) = (
+            facts[0],
+            facts[-1][:6] if form == METERED else facts[1:7],
+        )
         return values_of(
             {
                 "id": call_id,
