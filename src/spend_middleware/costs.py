@@ -175,10 +175,8 @@ class MeteredCall(Struct, array_like=True, gc=False):
             kind: Its kind, where that is at hand.
         """
         kind = kind or kind_in(bytes(self.kind))
-        lines = [
-            charge(meter, quantity, price)
-            for (meter, price), quantity in zip(kind.prices, self.quantities, strict=True)
-        ]
+        prices = zip(kind.prices, self.quantities, strict=True)
+        lines = charged([(meter, quantity, price) for (meter, price), quantity in prices])
         return listed_cost(kind.own, total(lines), lines, kind.price_key, kind.price_version)
 
     def rated(self, kind: CallKind | None = None) -> Call:
