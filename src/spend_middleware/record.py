@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spend_middleware.call import Call, Cost, PricingStatus, Status, Usage, UsageSource
-from spend_middleware.store.facts import usd_of
+from spend_middleware.store.call_rows import usd_of
 
 
 def call_of(row: Mapping[str, Any]) -> Call:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from spend_middleware.store.facts import decode, facts_in, interrupted
+from spend_middleware.store.call_rows import interrupted
+from spend_middleware.store.facts import decode, facts_in
 from spend_middleware.store.records import (
     AT,
     COLUMNS,
