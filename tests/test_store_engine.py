@@ -232,6 +232,54 @@ def test_a_sqlite_file_that_vanishes_is_made_anew_and_no_later_call_is_lost(
     assert caplog.text.count("was removed or replaced") == 1
 
 
+def files_open_in(folder: Path) -> set[str]:
+    """Return the names of the files of a folder that this process has open."""
+    links = [Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd")]
+    found = [os.readlink(link) for link in links if link.is_symlink()]
+    return {Path(target).name for target in found if Path(target).parent == folder}
+
+
+def say(connection: Any, *statements: str) -> None:
+    """Have the driver run statements."""
+    for statement in statements:
+        connection.connection.driver_connection.execute(statement)
+
+
+def test_a_batch_that_breaks_off_leaves_nothing_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    database = Database(Address(f"sqlite:///{tmp_path}/a.db"))
+    with database.batch() as connection:
+        say(connection, "CREATE TABLE t (n INTEGER)")
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"), database.batch() as connection:
+        say(connection, "INSERT INTO t VALUES (1)", "INSERT INTO nowhere VALUES (1)")
+    with database.batch() as connection:
+        say(connection, "INSERT INTO t VALUES (2)")
+    with database.engine.connect() as reader:
+        assert reader.execute(text("SELECT n FROM t")).scalars().all() == [2]
+    assert files_open_in(tmp_path) >= {"a.db"}
+    database.close()
+    assert files_open_in(tmp_path) == set()
+
+
+def test_a_batch_beside_another_one_waits_for_it(tmp_path: Path) -> None:
+    database = Database(Address(f"sqlite:///{tmp_path}/a.db"))
+    ledger = Ledger(database)
+    ledger.prepare()
+    both = threading.Barrier(3)
+
+    def write(name: str) -> None:
+        both.wait()
+        ledger.write([values_of(row(id=f"{name} {number}")) for number in range(50)])
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in ("one", "two", "three")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.engine.connect() as reader:
+        assert reader.execute(text("SELECT count(*) FROM spend_logs")).scalar() == 150
+    database.close()
+
+
 def test_a_sqlite_file_that_is_read_only_costs_one_line_and_no_call(
     tmp_path: Path, settings_for: MakeSettings, caplog: pytest.LogCaptureFixture
 ) -> None:

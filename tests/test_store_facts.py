@@ -26,15 +26,8 @@ from spend_middleware.call import (
     to_pico,
 )
 from spend_middleware.settings import Settings
-from spend_middleware.store.facts import (
-    MAX_RAW_USAGE,
-    decode,
-    encode_call,
-    encode_started,
-    facts_in,
-    interrupted,
-    row_in,
-)
+from spend_middleware.store.call_rows import MAX_RAW_USAGE, interrupted
+from spend_middleware.store.facts import decode, encode_call, encode_started, facts_in
 from spend_middleware.store.records import AT, COLUMNS, INTERRUPTED_REASON, deep_storable
 from spend_middleware.store.store import Store
 
@@ -179,5 +172,5 @@ def test_a_call_whose_facts_make_no_row_is_kept_with_the_reason() -> None:
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=12) | st.decimals(-(10**9), 10**9))
 def test_an_amount_is_stored_in_whole_pico_dollars_however_it_is_written(amount: Decimal) -> None:
     body = encode_call(Call(call_id="c", provider="p", operation="o", cost=UNPRICED._replace(amount=amount)))
-    stored = row_in(facts_in(body))[AT["spend"]]
+    stored = decode(body)[AT["spend"]]
     assert stored == max(-(2**63) + 1, min(to_pico(amount), 2**63 - 1))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ _FOREIGN = frozenset(
         "prepared_statement_cache_size",
     )
 )
-_inherited: list[Pool] = []
+_inherited: list[Pool | Connection] = []
 
 
 class Address:
@@ -75,7 +77,7 @@ class Address:
         """True for SQLite."""
         return self.url.drivername == "sqlite"
 
-    @property
+    @cached_property
     def file(self) -> Path | None:
         """The SQLite file; None for a server, for memory and for SQLite's own file: URIs."""
         name = self.url.database
@@ -190,6 +192,8 @@ class Database:
         self._writing: Engine | None = None
         self._lock = threading.Lock()
         self._opened: object = None
+        self._kept: Connection | None = None
+        self._keeping = threading.Lock()
 
     @property
     def engine(self) -> Engine:
@@ -205,6 +209,36 @@ class Database:
         if self._writing is None:
             self._writing = self.engine.execution_options(**{WRITES: True})
         return self._writing
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[Connection]:
+        """Give a connection with a writing transaction under way, which is over when the block is.
+
+        For SQLite one connection stays open for it, on which nothing but the driver's own statements may run: to
+        SQLAlchemy a transaction is more work than a batch of few rows is to SQLite.
+        """
+        if not self.address.is_sqlite or not self._keeping.acquire(blocking=False):
+            with self.writing.begin() as connection:
+                yield connection
+            return
+        try:
+            with self._begun() as connection:
+                yield connection
+        finally:
+            self._keeping.release()
+
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        if self._kept is None:
+            self._kept = self.engine.connect()
+        driver: Any = self._kept.connection.driver_connection
+        driver.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._kept
+            driver.commit()
+        except BaseException:
+            driver.rollback()
+            raise
 
     def opened(self) -> None:
         """Note which file it is that connections are open on."""
@@ -229,13 +263,21 @@ class Database:
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone, they are not ours to close."""
-        self._lock = threading.Lock()
+        self._lock, self._keeping = threading.Lock(), threading.Lock()
+        if self._kept is not None:
+            _inherited.append(self._kept)
+            self._kept = None
         if self._engine is not None:
             _inherited.append(self._engine.pool)
             self._engine.dispose(close=False)
 
     def close(self) -> None:
         """Close all connections that are not in use."""
+        if self._keeping.acquire(blocking=False):
+            kept, self._kept = self._kept, None
+            if kept is not None:
+                kept.close()
+            self._keeping.release()
         with self._lock:
             if self._engine is not None and not self.address.in_memory:
                 self._engine.dispose()

@@ -98,17 +98,19 @@ class Ledger:
             fill_missing_zones(self, self._named_zones)
 
     def write(self, rows: Iterable[Values]) -> int:
-        """Write rows that may or may not be there already, in one transaction, and return how many were new."""
-        self.prepare()
+        """Write rows that may or may not be there already, in one transaction, and return how many were new.
+
+        The database has been prepared.
+        """
         last = {row[_ID]: row for row in rows}  # the last record of a call wins
         batch = [last[call_id] for call_id in sorted(last)]
         try:
-            with self.database.writing.begin() as connection:
+            with self.database.batch() as connection:
                 return self.write_in(connection, batch, new=True)
         except Exception as error:
             if not _is_repetition(error):
                 raise
-        with self.database.writing.begin() as connection:
+        with self.database.batch() as connection:
             return self.write_in(connection, batch)
 
     def write_in(self, connection: Connection, batch: list[Values], *, new: bool = False) -> int:
