@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import anyio
+import httpx
+import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spend_middleware.interception.clients import wrap_transport
 from spend_middleware.interception.exchange import Exchange
+from spend_middleware.interception.heads import decode_headers
 from wire_ways import ASKED, Watcher, Way, ways
 
 pytestmark = pytest.mark.anyio
@@ -190,3 +195,21 @@ async def test_a_call_that_meets_several_hooks_is_recorded_once(way: Way, outer:
         response = await way.send(client, stream=True)
         await way.close(response)
     assert len(watcher.done) == 2
+
+
+NAMES = st.sampled_from(
+    [b"Authorization", b"x-one", b"X-Two", b"Content-Type", b"accept", b"x-one\naccept", b"\n"]
+)
+
+
+@given(st.lists(st.tuples(NAMES, st.binary(max_size=4)), max_size=6), st.sampled_from([httpx, httpx2]))
+def test_every_header_is_read_as_it_stands_whatever_it_is_called(
+    headers: list[tuple[bytes, bytes]], library: Any
+) -> None:
+    expected: dict[str, str] = {}
+    for raw, value in headers:
+        name = raw.lower().decode()
+        if name != "accept":
+            text = value.decode("latin-1")
+            expected[name] = f"{expected[name]}, {text}" if name in expected else text
+    assert decode_headers(library.Headers(headers)) == expected

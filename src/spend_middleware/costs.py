@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any
 
 from msgspec import Raw, Struct
+from msgspec.json import Decoder as JsonDecoder
 from msgspec.msgpack import Decoder, Encoder
 
 from spend_middleware.call import (
@@ -131,6 +132,7 @@ kind_in = lru_cache(maxsize=1024)(Decoder(CallKind).decode)
 """Returns an encoded kind as it was."""
 
 _encoded = Encoder().encode
+_object = JsonDecoder(dict[str, Any]).decode
 
 LARGEST_KIND = 1024
 """Bytes of an encoded kind."""
@@ -152,6 +154,7 @@ class MeteredCall(Struct, array_like=True, gc=False):
     """One finished call of tokens alone; its fields are those of `Call`.
 
     Args:
+        raw_usage: The provider's own usage object, JSON as it is written.
         quantities: Units of each meter of its kind, in the order of `CallKind.prices`.
         kind: Its encoded `CallKind`.
     """
@@ -164,9 +167,14 @@ class MeteredCall(Struct, array_like=True, gc=False):
     response_id: str | None
     finish_reason: str | None
     usage: Usage
-    raw_usage: dict[str, Any]
+    raw_usage: bytes
     quantities: tuple[int, ...]
     kind: Raw
+
+    @property
+    def reported(self) -> dict[str, Any]:
+        """The provider's own usage object."""
+        return _object(self.raw_usage)
 
     def cost(self, kind: CallKind | None = None) -> Cost:
         """Return what the call costs.
@@ -205,7 +213,7 @@ class MeteredCall(Struct, array_like=True, gc=False):
             service_tier=kind.service_tier,
             usage=self.usage,
             usage_source=_REPORTED,
-            raw_usage=self.raw_usage,
+            raw_usage=self.reported,
             cost=self.cost(kind),
             attribution=kind.attribution,
         )

@@ -18,6 +18,7 @@ from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.self_hosted import SELF_HOSTED
 from spend_middleware.pricing.tokens import TokenRates, token_lines
+from spend_middleware.store.call_rows import MAX_RAW_USAGE
 from spend_middleware.wire.gateways import OF_LITELLM
 from spend_middleware.wire.openai import usual_answer
 from spend_middleware.wire.reading import ENDPOINTS
@@ -65,7 +66,8 @@ def usual_call(
     head = exchange.head
     if told is None or head is None or OF_LITELLM in head:
         return None
-    usage = usual_usage(told.usage)
+    reported = bytes(told.usage)
+    usage = usual_usage(reported) if len(reported) <= MAX_RAW_USAGE else None
     asked, answered = route.model or request.model, told.model
     # A search model's answer may bill a search.
     if usage is None or asked is None or answered is None or "search" in answered:
@@ -98,7 +100,7 @@ def usual_call(
         told.id,
         choices[0].finish_reason if choices else None,
         usage,
-        told.usage,
+        reported,
         tuple([quantity for _, quantity, _ in lines]),
         encoded or _NOT_ENCODED,
     )

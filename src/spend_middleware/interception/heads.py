@@ -56,8 +56,8 @@ _UNREAD_STARTS = ("access-control-", "x-ratelimit-", "anthropic-ratelimit-", "x-
 _READ_ALL_THE_SAME = "x-stainless-retry-count"
 
 
-_Places = tuple[tuple[str, ...], Callable[[Any], Any]]
-"""The names of the headers that anybody reads, and what takes their entries, as many, out of all."""
+_Places = tuple[int, tuple[str, ...], Callable[[Any], Any]]
+"""How many headers there are, the names of those that anybody reads, and what takes their entries, as many, out of all."""
 
 _MOST_KNOWN = 1000
 _LARGEST_KNOWN = 4096
@@ -71,20 +71,25 @@ def _is_read(name: str) -> bool:
     return name not in _UNREAD and (not name.startswith(_UNREAD_STARTS) or name == _READ_ALL_THE_SAME)
 
 
-def _places_of(names: tuple[bytes, ...]) -> _Places | None:
-    """Return where the headers stand that anybody reads; None when one of them stands twice, or fewer than two."""
-    read = {at: text for at, name in enumerate(names) if _is_read(text := name.decode("latin-1"))}
+def _places_of(names: bytes) -> _Places | None:
+    """Return where the headers stand that anybody reads; None when one of them stands twice, or fewer than two.
+
+    Args:
+        names: The names of all headers, each on a line of its own.
+    """
+    listed = names.decode("latin-1").split("\n")
+    read = {at: name for at, name in enumerate(listed) if _is_read(name)}
     if len(read) < 2 or len(set(read.values())) < len(read):  # an `itemgetter` of one place gives no tuple
         return None
-    return tuple(read.values()), itemgetter(*read)
+    return len(listed), tuple(read.values()), itemgetter(*read)
 
 
-class _Known(dict[tuple[bytes, ...], _Places | None]):
+class _Known(dict[bytes, _Places | None]):
     """Where to look in headers of certain names: one client sends, and one host answers, the same ones each time."""
 
-    def __missing__(self, names: tuple[bytes, ...]) -> _Places | None:
+    def __missing__(self, names: bytes) -> _Places | None:
         places = _places_of(names)
-        if len(self) < _MOST_KNOWN and sum(map(len, names)) < _LARGEST_KNOWN:
+        if len(self) < _MOST_KNOWN and len(names) < _LARGEST_KNOWN:
             self[names] = places
         return places
 
@@ -115,9 +120,10 @@ def decode_headers(headers: Headers) -> dict[str, str]:
 
 
 def _decoded(entries: Sequence[tuple[bytes, bytes, bytes]]) -> dict[str, str]:
-    places = _known[tuple(map(_lower_name, entries))]
-    if places is not None:
-        texts, take = places
+    places = _known[b"\n".join(map(_lower_name, entries))]
+    # By their number a name is found out that has a line break in it, as a test's may.
+    if places is not None and places[0] == len(entries):
+        _, texts, take = places
         return dict(zip(texts, map(_text, map(_value, take(entries))), strict=True))
     found: dict[str, str] = {}
     for _, lower, value in entries:

@@ -34,7 +34,7 @@ def metered_row(call: MeteredCall) -> Values:
         int(call.started_at * 1e6), int(call.ended_at * 1e6), None if first is None else int(first * 1e6),
         _SUCCESS, 200, None, call.attempt, False, finish_reason, alike[_TIER],
         _REPORTED, None, status.value, None, alike[_KEY], alike[_VERSION],
-        charges_text(charges), text_of(plain_usage(counted)), raw_text(call.raw_usage), *alike[_BEHIND],
+        charges_text(charges), text_of(plain_usage(counted)), raw_text(call.reported), *alike[_BEHIND],
     )  # fmt: skip
 
 
@@ -43,5 +43,5 @@ def _alike(encoded: bytes) -> tuple[CallKind, Values]:
     """Return an encoded kind, and the row of a call of it that used nothing."""
     kind = kind_in(encoded)
     nothing = (0,) * len(kind.prices)
-    call = MeteredCall("", 0.0, 0.0, None, 0, None, None, Usage(), {}, nothing, Raw(encoded))
+    call = MeteredCall("", 0.0, 0.0, None, 0, None, None, Usage(), b"{}", nothing, Raw(encoded))
     return kind, row_of(to_builtins(call.rated(kind)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from msgspec import Meta, MsgspecError, Struct, structs
+from msgspec import Meta, MsgspecError, Raw, Struct, structs
 from msgspec import json as msgjson
 from pydantic_core import from_json
 
@@ -79,10 +79,7 @@ class _Choice(Struct, gc=False):
     finish_reason: _Word | None = None
 
 
-class UsualAnswer(Struct, gc=False):
-    """What is read of an answer of the usual types, as most are; the rest of it is skipped and never made an object."""
-
-    usage: dict[str, Any]
+class _Said(Struct, gc=False, kw_only=True):
     choices: list[_Choice] | None = None
     id: _Word | None = None
     model: _Word | None = None
@@ -90,21 +87,35 @@ class UsualAnswer(Struct, gc=False):
     error: None = None
 
 
-_usual = msgjson.Decoder(UsualAnswer).decode
+class _Usual(_Said, gc=False):
+    """What is read of an answer of the usual types, as most are; the rest of it is skipped and never made an object."""
+
+    usage: dict[str, Any]
+
+
+class UsualAnswer(_Said, gc=False):
+    """What is read of such an answer by who takes its usage as it is written."""
+
+    usage: Raw
+
+
+_usual = msgjson.Decoder(_Usual).decode
+_usual_as_written = msgjson.Decoder(UsualAnswer).decode
 
 
 def usual_answer(body: bytes) -> UsualAnswer | None:
     """Return what a whole answer of the usual types says; None for all others."""
     try:
-        return _usual(body)
+        return _usual_as_written(body)
     except (MsgspecError, ValueError, RecursionError):
         return None
 
 
 def _whole(route: Route, sent: Sent, received: Received, counter: Counter) -> Reading:
     body = received.body
-    told = usual_answer(body)
-    if told is None:
+    try:
+        told = _usual(body)
+    except (MsgspecError, ValueError, RecursionError):
         return _read_document(route, sent, received, counter)
     choices = told.choices
     reading = Reading(

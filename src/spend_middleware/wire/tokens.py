@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, ValidationError, convert
+from msgspec import Meta, MsgspecError, Struct, ValidationError, convert
+from msgspec.json import Decoder
 
 from spend_middleware.call import Unit, Usage
 from spend_middleware.wire.values import LARGEST, NoCount, amount, count, mapping, units_of
@@ -158,11 +159,18 @@ def token_usage(
     return _detailed(usage, into, out, sums, reasoning=reasoning, cached=cached, units=units, traits=traits)
 
 
-def usual_usage(usage: Mapping[str, Any]) -> Usage | None:
-    """Return the counts of an object of the usual words, whose sum is the provider's own; None for all others."""
+_as_written = Decoder(_Usual).decode
+
+
+def usual_usage(usage: bytes) -> Usage | None:
+    """Return the counts of an object of the usual words, whose sum is the provider's own; None for all others.
+
+    Args:
+        usage: The object as it is written, JSON.
+    """
     try:
-        told = convert(usage, _Usual)
-    except ValidationError:
+        told = _as_written(usage)
+    except (MsgspecError, ValueError):
         return None
     tokens_in, tokens_out, total = told.prompt_tokens, told.completion_tokens, told.total_tokens
     # Without any output there may be more to it than the object says; so there may where the sum is another.
