@@ -7,6 +7,7 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 
@@ -215,3 +216,13 @@ def test_tasks_that_share_a_tag_leave_each_their_own_block() -> None:
         await asyncio.gather(first(), second())
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", Attribution.__struct_fields__)
+def test_of_two_that_say_who_a_call_is_for_the_first_counts_for_each_field(name: str) -> None:
+    values: dict[str, tuple[Any, Any]] = {"tags": (("a",), ("b",)), "metadata": ({"a": 1}, {"a": 2})}
+    first, then = values.get(name, ("a", "b"))
+    one, other = Attribution(**{name: first}), Attribution(**{name: then})
+    beside = Attribution(**{"end_user" if name != "end_user" else "user_id": "c"})  # type: ignore[arg-type]
+    assert getattr(merge(one, beside), name) == getattr(merge(beside, one), name) == first
+    assert getattr(merge(one, other), name) == (("a", "b") if name == "tags" else first)

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from spend_middleware.attribution import CREDENTIAL_HEADERS, hash_key
-from spend_middleware.call import NOBODY, Attribution, Call, Charge, Cost, PricingStatus
-from spend_middleware.costs import LARGEST_KIND, Kinds, MeteredCall
+from spend_middleware.attribution import CREDENTIAL_HEADERS, Scope, hash_key
+from spend_middleware.call import NOBODY, UNPRICED, Attribution, Call, Charge, Cost, PricingStatus, Tally
+from spend_middleware.costs import LARGEST_KIND, MeteredCall, encoded_kind, encoded_payer, kind_in, payer_in
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.metering import measure
-from spend_middleware.outbound import asked_for, credential_in, owners_of_usual
+from spend_middleware.outbound import asked_for, credential_in, owners_of_usual, within
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.call_rows import usd_of
@@ -111,15 +111,9 @@ def answered(answer: Any, headers: dict[str, str] | None = None, **said: Any) ->
 def usual_of(
     exchange: Exchange, asked: dict[str, Any], book: PriceBook, owner: Attribution = NOBODY
 ) -> MeteredCall | None:
-    """Return what the short way says of an exchange, where the payer is remembered."""
-    request = usual_request(json.dumps(asked).encode(), {})
-    usual = None if request is None else usual_call(exchange, request, book, owner, {}, 0)
-    rated = None if request is None else usual_call(exchange, request, book, owner, None, 0)
-    if usual is None or isinstance(usual, Call):
-        assert usual == rated
-        return None
-    assert usual.rated() == rated, "it says the same of a payer who is not remembered"
-    return usual
+    """Return what the short way says of an exchange."""
+    request, payer = usual_request(json.dumps(asked).encode(), {}), encoded_payer(owner)
+    return None if request is None or payer is None else usual_call(exchange, request, book, payer, 0)
 
 
 def both_ways(exchange: Exchange, asked: dict[str, Any]) -> tuple[Call | None, list[Call]]:
@@ -206,6 +200,26 @@ def test_a_call_that_is_rated_by_the_writer_makes_the_row_that_it_makes_when_it_
     assert decode(encode_metered(call)) == journaled_row(encode_metered(call)) == decode(encode_call(rated))
 
 
+def test_a_tally_adds_up_calls_that_are_rated_when_somebody_asks() -> None:
+    exchange, book = answered(ANSWER), PriceBook.bundled()
+    (general,), _ = measure(exchange, Sent(content=ASKED), book)
+    call = usual_of(exchange, ASKED, book)
+    assert call is not None
+    around = Tally()
+    tally = Tally(around)
+    for number in range(3):
+        tally.add(replace(call, call_id=f"metered {number}"))
+        tally.add(replace(general, call_id=f"rated {number}"))
+        tally.add(replace(call, call_id="metered 0"))
+        assert tally.cost == 2 * (number + 1) * Decimal("0.0011")
+        assert (len(tally.calls), tally.unpriced) == (2 * number + 2, 0)
+    assert tally.calls == around.calls
+    assert around.cost == tally.cost
+    assert [replace(one, call_id="") for one in tally.calls] == [replace(general, call_id="")] * 6
+    tally.add(replace(general, call_id="free", cost=UNPRICED))
+    assert (around.unpriced, tally.unpriced, around.cost) == (1, 1, 6 * Decimal("0.0011"))
+
+
 def test_a_call_costs_what_it_cost_when_it_ended_whenever_it_is_rated() -> None:
     book = PriceBook()
     book.register({"gpt-4o": {"input_cost_per_token": 0.5, "output_cost_per_token": 0.001}})
@@ -245,34 +259,40 @@ def journaled_cost(body: bytes) -> Cost:
 
 def test_what_calls_have_in_common_is_encoded_once_and_is_forgotten_beyond_a_bound() -> None:
     book = PriceBook.bundled()
-    kinds: Kinds = {}
-    exchange, request = answered(ANSWER), UsualRequest(model="gpt-4o")
+    exchange = answered(ANSWER)
     measure(exchange, Sent(content=ASKED), book)
-    one, other = (usual_call(exchange, request, book, NOBODY, kinds, 0) for _ in range(2))
-    assert isinstance(one, MeteredCall)
-    assert isinstance(other, MeteredCall)
+    one, other = (usual_of(exchange, ASKED, book, Attribution(end_user=name)) for name in ("ana", "ben"))
+    assert one is not None
+    assert other is not None
     assert one.kind is other.kind
-    assert len(kinds) == 1
-    kinds.update({(place, ()): one.kind for place in range(MOST_KINDS)})
-    cached = answered({**ANSWER, "usage": {**USAGE, "prompt_tokens_details": {"cached_tokens": 64}}})
-    assert usual_call(cached, request, book, NOBODY, kinds, 0) is not None
-    assert len(kinds) == 1
+    models, base = ("gpt-4o-2024-08-06", "gpt-4o"), "https://api.openai.com"
+    rates = book.token_rates("openai", models, "completion", None, base, 120, exchange.started)
+    assert rates is not None
+    assert rates.kinds[("input_tokens", "output_tokens")] is one.kind
+    rates.kinds.update({(str(place),): one.kind for place in range(MOST_KINDS)})
+    details = {"cached_tokens": 64, "audio_tokens": 1}
+    assert usual_of(answered({**ANSWER, "usage": {**USAGE, "prompt_tokens_details": details}}), ASKED, book)
+    assert len(rates.kinds) == 1
 
 
-def test_a_call_whose_payers_name_has_no_form_in_bytes_is_rated_at_once() -> None:
+@pytest.mark.parametrize(
+    "owner",
+    [Attribution(end_user="a\ud800"), Attribution(metadata={1: 2}), Attribution(metadata={"a": 1 << 80})],  # type: ignore[dict-item]
+    ids=["a lone surrogate", "a key that is no text", "a number of more than 64 bits"],
+)
+def test_a_call_whose_payer_would_not_come_back_as_he_was_goes_the_general_way(owner: Attribution) -> None:
+    assert encoded_payer(owner) is None
+
+
+@pytest.mark.parametrize("model", ["m" * LARGEST_KIND, "a\ud800"])
+def test_what_calls_have_in_common_is_not_remembered_where_it_is_too_large_or_has_no_form(model: str) -> None:
     exchange, book = answered(ANSWER), PriceBook.bundled()
-    (general,), _ = measure(exchange, Sent(content=ASKED), book, owner := Attribution(end_user="a\ud800"))
-    usual = usual_call(exchange, UsualRequest(model="gpt-4o"), book, owner, {}, 0)
-    assert usual == general
-
-
-@pytest.mark.parametrize("owner", [Attribution(end_user="a" * LARGEST_KIND), Attribution(metadata={1: 2})])  # type: ignore[dict-item]
-def test_what_is_too_large_or_would_not_come_back_is_not_remembered(owner: Attribution) -> None:
-    exchange, book = answered(ANSWER), PriceBook.bundled()
-    (general,), _ = measure(exchange, Sent(content=ASKED), book, owner)
-    kinds: Kinds = {}
-    assert usual_call(exchange, UsualRequest(model="gpt-4o"), book, owner, kinds, 0) == general
-    assert not kinds
+    measure(exchange, Sent(content=ASKED), book)
+    call = usual_of(exchange, ASKED, book)
+    assert call is not None
+    kind = kind_in(bytes(call.kind))
+    assert encoded_kind(kind) == call.kind
+    assert encoded_kind(replace(kind, request_model=model)) is None
 
 
 def test_facts_of_a_metered_call_that_make_no_row_are_kept_with_the_reason() -> None:
@@ -308,9 +328,15 @@ def test_a_usual_request_says_who_asks_as_the_whole_body_does(
         st.sampled_from(["Bearer sk-1", "sk-2", "Bearer ", " ", "", "a" * 64]),
     ),
     st.sampled_from(SETTINGS),
+    st.none() | st.builds(Scope, OWNERS, request_id=st.sampled_from([None, "request"])),
+    st.none() | st.just("trace"),
 )
 def test_who_asks_is_remembered_as_it_would_be_found_out(
-    asked: dict[str, Any], headers: dict[str, str], settings: Settings
+    asked: dict[str, Any],
+    headers: dict[str, str],
+    settings: Settings,
+    scope: Scope | None,
+    trace_id: str | None,
 ) -> None:
     request = usual_request(json.dumps(asked).encode(), headers)
     if request is None:
@@ -318,8 +344,13 @@ def test_who_asks_is_remembered_as_it_would_be_found_out(
     owner_of = owners_of_usual(settings)
     for _ in range(2):
         owner = owner_of(credential_in(headers), request.user)
-        found = asked_for(fields_of_usual(request), headers, None, None, settings)
-        assert owner is None or owner.attribution == found
+        if owner is None:
+            return
+        assert owner.attribution == asked_for(fields_of_usual(request), headers, None, None, settings)
+        assert owner.payer is not None
+        assert payer_in(owner.payer) == owner.attribution
+        found = asked_for(fields_of_usual(request), headers, scope, trace_id, settings)
+        assert within(owner.said, owner.secret, scope, trace_id, settings) == found
 
 
 @pytest.mark.parametrize("name", ["authorization", "x-api-key", "api-key", "x-goog-api-key"])

@@ -10,8 +10,6 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from msgspec import structs
-
 from spend_middleware.call import NOBODY, Attribution, Tally
 from spend_middleware.guard import say_once
 from spend_middleware.ids import new_call_id
@@ -182,14 +180,20 @@ def merge(first: Attribution, then: Attribution, *, max_tags: int = 64) -> Attri
         return first
     if first is NOBODY:
         return then
-    changes = {
-        name: getattr(then, name) for name in _NAMES if not getattr(first, name) and getattr(then, name)
-    }
-    if then.tags:
-        changes["tags"] = tuple(dict.fromkeys(first.tags + then.tags))[:max_tags] if first.tags else then.tags
-    if then.metadata:
-        changes["metadata"] = {**then.metadata, **first.metadata} if first.metadata else then.metadata
-    return structs.replace(first, **changes) if changes else first
-
-
-_NAMES = tuple(name for name in Attribution.__struct_fields__ if name not in ("tags", "metadata"))
+    tags, more, metadata, beside = first.tags, then.tags, first.metadata, then.metadata
+    # Field by field and not in a loop: it is done for each call of a request.
+    return Attribution(
+        tags=tuple(dict.fromkeys(tags + more))[:max_tags] if tags and more else tags or more,
+        end_user=first.end_user or then.end_user,
+        user_id=first.user_id or then.user_id,
+        team_id=first.team_id or then.team_id,
+        organization_id=first.organization_id or then.organization_id,
+        key_hash=first.key_hash or then.key_hash,
+        key_alias=first.key_alias or then.key_alias,
+        session_id=first.session_id or then.session_id,
+        trace_id=first.trace_id or then.trace_id,
+        agent_id=first.agent_id or then.agent_id,
+        ip_address=first.ip_address or then.ip_address,
+        user_agent=first.user_agent or then.user_agent,
+        metadata={**beside, **metadata} if metadata and beside else metadata or beside,
+    )

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from itertools import compress
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -301,41 +301,70 @@ class Call(Struct, kw_only=True, array_like=True, gc=False):
         return self.response_model or self.request_model
 
 
+class Unrated(Protocol):
+    """A finished call whose cost is worked out by who asks for it."""
+
+    @property
+    def call_id(self) -> str:
+        """Its id."""
+
+    def rated(self) -> Call:
+        """Return the whole call, with its cost."""
+
+
 class Tally:
     """The calls of one scope so far, and their exact cost; safe to read and add to from any thread."""
 
-    __slots__ = ("_calls", "_ids", "_lock", "_parent", "_pico", "unpriced")
+    __slots__ = ("_calls", "_ids", "_lock", "_parent", "_pico", "_unpriced", "_unrated")
 
     def __init__(self, parent: Tally | None = None) -> None:
         self._calls: list[Call] = []
+        self._unrated: list[Call | Unrated] = []
         self._ids: set[str] = set()
         self._lock = threading.Lock()
         self._parent = parent
         self._pico = 0
-        self.unpriced = 0
+        self._unpriced = 0
 
-    def add(self, call: Call) -> None:
+    def add(self, call: Call | Unrated) -> None:
         """Count one finished call here and in every enclosing scope."""
         with self._lock:
             if call.call_id in self._ids:
                 return  # The result of one background call, read by two.
             self._ids.add(call.call_id)
-            self._calls.append(call)
-            if call.cost.amount is None:
-                self.unpriced += 1
-            else:
-                self._pico += to_pico(call.cost.amount)
+            self._unrated.append(call)
         if self._parent is not None:
             self._parent.add(call)
 
     @property
     def cost(self) -> Decimal:
         """The exact USD sum of the priced calls so far."""
-        amount = from_pico(self._pico).normalize(EXACT)
+        with self._lock:
+            self._rate()
+            amount = from_pico(self._pico).normalize(EXACT)
         return amount if amount.as_tuple().exponent <= 0 else amount.quantize(Decimal(1))  # type: ignore[operator]
+
+    @property
+    def unpriced(self) -> int:
+        """How many of the calls have no cost."""
+        with self._lock:
+            self._rate()
+            return self._unpriced
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """The finished calls so far, in the order they finished."""
         with self._lock:
+            self._rate()
             return tuple(self._calls)
+
+    def _rate(self) -> None:
+        """Add up what has come since the last time, as nobody asked; the caller holds the lock."""
+        for one in self._unrated:
+            call = one if isinstance(one, Call) else one.rated()
+            self._calls.append(call)
+            if call.cost.amount is None:
+                self._unpriced += 1
+            else:
+                self._pico += to_pico(call.cost.amount)
+        self._unrated.clear()

@@ -2,8 +2,8 @@
 
 Nearly all calls are whole answers with plain counts of tokens at list prices, and nobody asks for the amount before the
 row is in the database. Such a call is journaled as counts and prices (`MeteredCall`). Whoever needs the amount (a header
-that is read, a tally, a span, the row) multiplies, and all of them come to the same. What many calls have in common, who
-asked and the prices too, is encoded once.
+that is read, a tally, a span, the row) multiplies, and all of them come to the same. What many calls have in common is
+encoded once.
 """
 
 from __future__ import annotations
@@ -117,19 +117,17 @@ class CallKind(Struct, frozen=True, array_like=True, gc=False):
     api_base: str
     endpoint: str
     service_tier: str | None
-    attribution: Attribution
     own: bool
     price_key: str
     price_version: str
     prices: tuple[tuple[str, Decimal], ...]
 
 
-Kinds = dict[tuple[object, tuple[str, ...]], Raw]
-"""The encoded kinds of one payer's calls: by the prices that apply, and by the meters that count."""
-
-
 kind_in = lru_cache(maxsize=1024)(Decoder(CallKind).decode)
 """Returns an encoded kind as it was."""
+
+payer_in = Decoder(Attribution).decode
+"""Returns an encoded payer as it was."""
 
 _encoded = Encoder().encode
 _object = JsonDecoder(dict[str, Any]).decode
@@ -139,13 +137,22 @@ LARGEST_KIND = 1024
 
 
 def encoded_kind(kind: CallKind) -> Raw | None:
-    """Return a kind as calls hold it; None for one that is too large to be kept, or that does not come back as it was.
+    """Return a kind as calls hold it; None for one that is too large to be kept, or has no form in bytes."""
+    try:
+        raw = _encoded(kind)
+    except ValueError:  # a lone surrogate
+        return None
+    return Raw(raw) if len(raw) <= LARGEST_KIND else None
+
+
+def encoded_payer(payer: Attribution) -> Raw | None:
+    """Return who a call is for as calls hold it; None for one that does not come back as it was.
 
     A text may have a lone surrogate, and metadata may hold what has no form or nests too deep.
     """
     try:
-        raw = _encoded(kind)
-        return Raw(raw) if len(raw) <= LARGEST_KIND and kind_in(raw) == kind else None
+        raw = _encoded(payer)
+        return Raw(raw) if not payer.metadata or payer_in(raw) == payer else None
     except (ValueError, OverflowError, TypeError, RecursionError):
         return None
 
@@ -156,6 +163,7 @@ class MeteredCall(Struct, array_like=True, gc=False):
     Args:
         raw_usage: The provider's own usage object, JSON as it is written.
         quantities: Units of each meter of its kind, in the order of `CallKind.prices`.
+        payer: Its encoded `Attribution`.
         kind: Its encoded `CallKind`.
     """
 
@@ -169,6 +177,7 @@ class MeteredCall(Struct, array_like=True, gc=False):
     usage: Usage
     raw_usage: bytes
     quantities: tuple[int, ...]
+    payer: Raw
     kind: Raw
 
     @property
@@ -215,5 +224,5 @@ class MeteredCall(Struct, array_like=True, gc=False):
             usage_source=_REPORTED,
             raw_usage=self.reported,
             cost=self.cost(kind),
-            attribution=kind.attribution,
+            attribution=payer_in(self.payer),
         )

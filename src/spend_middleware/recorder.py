@@ -9,17 +9,17 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from spend_middleware.attribution import Scope, current_scope
 from spend_middleware.call import Attribution, Call, Status, UsageSource
-from spend_middleware.costs import Kinds, MeteredCall
+from spend_middleware.costs import MeteredCall, encoded_payer
 from spend_middleware.guard import note_fault
 from spend_middleware.headers import cost_headers, id_headers, metered_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import measure, price_again
-from spend_middleware.outbound import asked_for, credential_in, owners_of_usual
+from spend_middleware.outbound import asked_for, credential_in, owners_of_usual, within
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
 from spend_middleware.store.facts import Started
@@ -74,8 +74,8 @@ class Opened(Struct):
     asked: request.UsualRequest | None
     content: Mapping[str, Any] | None
     attribution: Attribution
-    kinds: Kinds | None = None
-    """What is remembered of this payer's calls."""
+    payer: Raw | None = None
+    """The attribution, encoded, where it is remembered."""
     scope: Scope | None = None
     context: Any = None
     attempt: int = 0
@@ -150,12 +150,17 @@ class Recorder:
         trace_id, context = self._telemetry.active()
         asked = request.usual_request(exchange.request_body, headers)
         owner = None
-        if asked is not None and scope is None and trace_id is None and request.leaves_as_it_is(asked, route):
+        if asked is not None and request.leaves_as_it_is(asked, route):
             owner = self._owner_of(credential_in(headers), asked.user)
         if owner is None or settings.include_stream_usage:
             opened = self._opened_otherwise(exchange, asked, scope, trace_id)
+        elif scope is None and trace_id is None:
+            opened = Opened(asked, None, owner.attribution, owner.payer)
         else:
-            opened = Opened(asked, None, owner.attribution, owner.kinds)
+            opened = Opened(asked, None, within(owner.said, owner.secret, scope, trace_id, settings))
+        if scope is not None and not exchange.seen_before:
+            opened.scope = scope
+            scope.open()
         opened.context = context
         retries = headers.get("x-stainless-retry-count", "0")
         if retries != "0":
@@ -174,7 +179,7 @@ class Recorder:
         scope: Scope | None,
         trace_id: str | None,
     ) -> Opened:
-        """See a request that says more than the usual, or that something surrounds."""
+        """See a request that says more than the usual."""
         route: Any = exchange.route
         headers, settings = exchange.request_headers, self._settings
         content: Mapping[str, Any] | None = None
@@ -190,9 +195,6 @@ class Recorder:
                 exchange.drop_headers = request.headers_to_drop(headers, route)
             if settings.include_stream_usage or not request.all_stays(fields, route):
                 self._rewrite(exchange, opened.sent(exchange).content, route)
-        if scope is not None and not exchange.seen_before:
-            opened.scope = scope
-            scope.open()
         return opened
 
     def answered(self, exchange: Exchange) -> Added:
@@ -206,22 +208,22 @@ class Recorder:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
         opened: Any = exchange.state
         book = self._prices()
-        if opened.asked is not None:
-            usual = usual_call(exchange, opened.asked, book, opened.attribution, opened.kinds, opened.attempt)
+        payer = None if opened.asked is None else opened.payer or encoded_payer(opened.attribution)
+        if payer is not None and opened.asked is not None:
+            usual = usual_call(exchange, opened.asked, book, payer, opened.attempt)
             if usual is not None:
                 return self._finished_usual(usual, opened)
         return self._finished_otherwise(exchange, opened, book)
 
-    def _finished_usual(self, usual: MeteredCall | Call, opened: Opened) -> Added:
+    def _finished_usual(self, usual: MeteredCall, opened: Opened) -> Added:
         """Record a call of the usual kind; its cost is worked out here only if somebody wants to know it now."""
-        if not isinstance(usual, MeteredCall):
-            self.record(usual, opened.scope, opened.context)
-            return self._said_of(usual, opened)
         self._ledger.append_metered(usual)
         if self._running.known or self._telemetry.listens:
             call = usual.rated()
             self._tell(call, opened.scope, opened.context)
             return self._said_of(call, opened)
+        if opened.scope is not None:
+            opened.scope.tally.add(usual)
         return partial(metered_headers, usual) if self._settings.response_headers else NONE_ADDED
 
     def _finished_otherwise(self, exchange: Exchange, opened: Opened, book: PriceBook) -> Added:

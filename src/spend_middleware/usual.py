@@ -12,8 +12,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from spend_middleware.call import Attribution, Call
-from spend_middleware.costs import CallKind, Kinds, Line, MeteredCall, encoded_kind
+from spend_middleware.costs import CallKind, Line, MeteredCall, encoded_kind
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.self_hosted import SELF_HOSTED
@@ -30,30 +29,22 @@ FORMAT = "openai.chat"
 MOST_TOKENS = 100_000_000
 """At a moderate price so many tokens cost no more than one row can hold."""
 
-MOST_KINDS = 16
-"""Kinds of calls that are remembered of one payer: few of one customer's calls differ in model, address and meters."""
+MOST_KINDS = 64
+"""Kinds of calls that are remembered of one model and tier at one address: they differ in what is metered."""
 
 _COMPLETE = Outcome.COMPLETE
-_NOT_ENCODED = Raw()
 
 
 def usual_call(
-    exchange: Exchange,
-    request: UsualRequest,
-    book: PriceBook,
-    attribution: Attribution,
-    kinds: Kinds | None,
-    attempt: int,
-) -> MeteredCall | Call | None:
-    """Return the call that an exchange billed, where it is of the usual kind, rated or not; None for all others.
+    exchange: Exchange, request: UsualRequest, book: PriceBook, payer: Raw, attempt: int
+) -> MeteredCall | None:
+    """Return the call that an exchange billed, where it is of the usual kind; None for all others.
 
     Args:
         exchange: A finished exchange.
         request: What it asked for.
         book: The prices.
-        attribution: Who it is for.
-        kinds: What is remembered of that payer's calls; None for a payer who is not remembered. Then nothing is gained
-            by rating the call later.
+        payer: Who it is for, encoded.
         attempt: 0 for a first try.
     """
     route: Any = exchange.route
@@ -84,14 +75,13 @@ def usual_call(
         return None
     lines = token_lines(usage, rates.prices)
     meters = tuple([meter for meter, _, _ in lines])
-    encoded = None if kinds is None else kinds.get((rates, meters))
-    kind = _kind_of(exchange, models, tier, attribution, rates, lines) if encoded is None else None
-    if kind is not None and kinds is not None:
-        encoded = encoded_kind(kind)
-        if encoded is not None:
-            _remember(kinds, (rates, meters), encoded)
+    kind = rates.kinds.get(meters) or _remembered(
+        rates, meters, _kind_of(exchange, models, tier, rates, lines)
+    )
+    if kind is None:
+        return None
     choices = told.choices
-    metered = MeteredCall(
+    return MeteredCall(
         exchange.call_id,
         exchange.started,
         ended,
@@ -102,24 +92,23 @@ def usual_call(
         usage,
         reported,
         tuple([quantity for _, quantity, _ in lines]),
-        encoded or _NOT_ENCODED,
+        payer,
+        kind,
     )
-    return metered if encoded is not None else metered.rated(kind)
 
 
-def _remember(kinds: Kinds, which: tuple[object, tuple[str, ...]], encoded: Raw) -> None:
-    if len(kinds) >= MOST_KINDS:
-        kinds.clear()
-    kinds[which] = encoded
+def _remembered(rates: TokenRates, meters: tuple[str, ...], kind: CallKind) -> Raw | None:
+    """Return an encoded kind, which is remembered; None for one that has no form."""
+    encoded = encoded_kind(kind)
+    if encoded is not None:
+        if len(rates.kinds) >= MOST_KINDS:
+            rates.kinds.clear()
+        rates.kinds[meters] = encoded
+    return encoded
 
 
 def _kind_of(
-    exchange: Exchange,
-    models: tuple[str, ...],
-    tier: str | None,
-    attribution: Attribution,
-    rates: TokenRates,
-    lines: Sequence[Line],
+    exchange: Exchange, models: tuple[str, ...], tier: str | None, rates: TokenRates, lines: Sequence[Line]
 ) -> CallKind:
     """Return what calls like this one have in common.
 
@@ -135,7 +124,6 @@ def _kind_of(
         api_base=exchange.origin,
         endpoint=ENDPOINTS.get(route.operation) or f"/{route.operation}",
         service_tier=tier,
-        attribution=attribution,
         own=rates.own,
         price_key=rates.key,
         price_version=rates.version,

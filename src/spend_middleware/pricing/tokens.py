@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from spend_middleware.call import EXACT, Charge, Cost, Usage
 from spend_middleware.costs import Line, charge, charged, listed_cost, total
@@ -79,6 +79,7 @@ class TokenRates(Struct, eq=False, gc=False):
         version: The version of the price table.
         prices: What one token of each kind costs.
         moderate: Whether no token costs more than `MODERATE`.
+        kinds: What calls at these prices have in common, encoded, by the meters that count.
     """
 
     own: bool
@@ -86,6 +87,7 @@ class TokenRates(Struct, eq=False, gc=False):
     version: str
     prices: TokenPrices
     moderate: bool = True
+    kinds: dict[tuple[str, ...], Raw] = {}
 
     def __post_init__(self) -> None:
         self.moderate = all(getattr(self.prices, f.name) <= MODERATE for f in fields(self.prices))

@@ -53,28 +53,22 @@ def row_of(facts: Sequence[Any]) -> Values:
         service_tier, counted, usage_source, usage_note, raw, cost, owner,
     ) = facts  # fmt: skip
     amount, pricing_status, charges, reason, price_key, price_version, list_amount, reported = cost
-    key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
-        _owner_in(owner)
-    )
+    who, said = owner_columns(owner)
     spend = _pico(amount)
     usage = usage_in(counted)
     tokens_in, tokens_out, read, written, reasoning = totals_in(counted, usage.get("passes", ()))
     values = (
         call_id, response_id or call_id, operation, provider,
         (response_model or request_model)[:MAX_NAME], request_model[:MAX_NAME], api_base, endpoint,
-        key or "", alias, user or "", team or "", organization or "", end_user or "",
-        spend, _pico(reported), spend if list_amount == amount else _pico(list_amount),
+        *who, spend, _pico(reported), spend if list_amount == amount else _pico(list_amount),
         tokens_in, tokens_out, min(tokens_in + tokens_out, LIMIT), read, written, reasoning,
         int(started_at * 1e6), int(ended_at * 1e6),
         None if first_token_at is None else int(first_token_at * 1e6),
         status, status_code, error_type, attempt, stream, finish_reason, service_tier,
         usage_source, usage_note, pricing_status, reason, price_key, price_version,
-        charges_text(charges), text_of(usage), raw_text(raw),
-        text_of(tags) if tags else "[]",
-        text_of({"spend_logs_metadata": metadata}) if metadata else "{}",
-        session, trace, agent, ip, agent_text,
+        charges_text(charges), text_of(usage), raw_text(raw), *said,
     )  # fmt: skip
-    return values if _is_storable(values) else cleaned(values)
+    return values if is_storable(values) else cleaned(values)
 
 
 _COUNTS = len(USAGE_COUNTS)
@@ -98,6 +92,18 @@ def usage_in(counted: Sequence[Any]) -> dict[str, Any]:
     return usage
 
 
+def owner_columns(owner: Sequence[Any]) -> tuple[Values, Values]:
+    """Return the columns from `api_key` to `end_user`, and those from `request_tags` on, of a journaled owner."""
+    key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
+        _owner_in(owner)
+    )
+    return (key or "", alias, user or "", team or "", organization or "", end_user or ""), (
+        text_of(tags) if tags else "[]",
+        text_of({"spend_logs_metadata": metadata}) if metadata else "{}",
+        session, trace, agent, ip, agent_text,
+    )  # fmt: skip
+
+
 def _owner_in(owner: Sequence[Any]) -> tuple[Any, ...]:
     """Return who a journaled call is for, in the order in which rows are made of it."""
     tags, end_user, user, team, organization, key, alias, session, trace, agent, ip, agent_text, metadata = (
@@ -108,7 +114,7 @@ def _owner_in(owner: Sequence[Any]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _is_storable(values: Values) -> bool:
+def is_storable(values: Values) -> bool:
     """Tell whether both databases can hold the texts of a row, which nearly all can."""
     text = "".join([value for value in values if type(value) is str])
     return "\0" not in text and (text.isascii() or not _SURROGATES.search(text))
