@@ -31,6 +31,7 @@ from spend_middleware.wire.request import (
     fields_of,
     fields_of_usual,
     leaves_as_it_is,
+    usual_in,
     usual_request,
 )
 
@@ -314,6 +315,7 @@ def test_a_usual_request_says_who_asks_as_the_whole_body_does(
     request = usual_request(json.dumps(asked).encode(), headers)
     if request is None:
         return
+    assert usual_in(asked) == UsualRequest(model=request.model, service_tier=request.service_tier)
     short, whole = fields_of_usual(request), fields_of(asked, headers, route)
     settings = Settings()
     assert asked_for(short, headers, None, None, settings) == asked_for(whole, headers, None, None, settings)
@@ -359,6 +361,15 @@ def test_who_asks_is_remembered_by_the_usual_headers(name: str) -> None:
     assert owner is not None
     assert (owner.attribution.key_hash, owner.attribution.end_user) == (hash_key("sk-1"), "ana")
     assert owners_of_usual(Settings())(None, "ana") is None
+
+
+@pytest.mark.parametrize(
+    "odd", [{"model": 7}, {"model": ""}, {"model": "x" * 513}, {"service_tier": ["flex"]}]
+)
+def test_a_request_of_other_types_is_no_usual_one_whatever_tags_it_has(odd: dict[str, Any]) -> None:
+    asked = {**ASKED, "metadata": {"tags": ["a"]}}
+    assert usual_in(asked) == UsualRequest(model="gpt-4o")
+    assert usual_in({**asked, **odd}) is None
 
 
 def test_a_usual_request_is_read_without_its_prompt() -> None:

@@ -188,6 +188,7 @@ class Recorder:
         else:
             content = _json_object(exchange.request_body) or exchange.request_form
             fields = request.fields_of(content, headers, route)
+            asked = None if content is None else request.usual_in(content)
         opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings))
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:

@@ -21,7 +21,7 @@ from typing import Any
 
 from spend_middleware.guard import Guard
 from spend_middleware.interception.aiohttp_body import add, watch
-from spend_middleware.interception.aiohttp_request import Address, Asked, Heads, RawHeads, encode, readable
+from spend_middleware.interception.aiohttp_request import Asked, Heads, encode, readable
 from spend_middleware.interception.attempt import Attempt, Wire, open_wire
 from spend_middleware.interception.exchange import Observer, Outcome
 
@@ -138,9 +138,9 @@ class Made:
         self._session = session
         self._asked = asked
 
-    def request(self, method: str, url: Address, **more: Any) -> Asked:
-        """Make the request that goes out in place of the one asked for."""
-        made = Asked(method, url, **{**more, "headers": RawHeads(more["headers"])})
+    def changed(self, request: Any, headers: list[tuple[bytes, bytes]], body: bytes | None) -> Asked:
+        """Return the request that goes out in place of the one asked for, with other headers and another body."""
+        made: Asked = request.changed(headers, body)
         made.asked = self._asked
         return made
 

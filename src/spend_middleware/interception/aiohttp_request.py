@@ -134,6 +134,18 @@ class Asked:
             raise ValueError("The body is not in memory.")
         return self._content
 
+    def changed(self, headers: list[tuple[bytes, bytes]], body: bytes | None) -> Asked:
+        """Return the same request with other headers and, unless it is None, another body."""
+        content = self._content if body is None else body
+        return Asked(
+            self.method,
+            self.url,
+            headers=RawHeads(headers),
+            content=content,
+            stream=self.stream if content is None else None,
+            extensions=self.extensions,
+        )
+
     def options_of(self, session: Any, options: dict[str, Any]) -> dict[str, Any]:
         """Return the options to send this request with, in place of those that the caller gave."""
         if options.get("json") is None and self.asked is None:

@@ -10,6 +10,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import wraps
 from types import ModuleType
 from typing import Any, ClassVar
@@ -34,13 +35,28 @@ class Classes:
     """The classes of one library that we need, and ours made of them."""
 
     def __init__(self, library: Any) -> None:
-        self.request: Any = library.Request
+        self.headers: Any = library.Headers
         self.response: Any = library.Response
         self.byte_stream: Any = library.ByteStream
         self.sync_tee = type("SpendStream", (SyncTee, library.SyncByteStream), {})
         self.async_tee = type("AsyncSpendStream", (AsyncTee, library.AsyncByteStream), {})
         self.sync_replay = type("SpendReplay", (SyncReplay, library.SyncByteStream), {})
         self.async_replay = type("AsyncSpendReplay", (AsyncReplay, library.AsyncByteStream), {})
+
+    def changed(self, request: Any, headers: list[tuple[bytes, bytes]], body: bytes | None) -> Any:
+        """Return a copy of a request with other headers and, unless it is None, another body."""
+        # The constructor would work out all that stays anew. Copies have neither stream nor extensions.
+        made = copy(request)
+        made.headers, made.extensions, made.stream = (
+            self.headers(headers),
+            request.extensions,
+            request.stream,
+        )
+        if body is not None:
+            vars(made).pop("_content", None)
+            made.stream = self.byte_stream(body)
+            made.read()
+        return made
 
 
 _classes: dict[type, Classes] = {}

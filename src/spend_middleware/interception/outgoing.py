@@ -70,16 +70,4 @@ def rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
             # What is to be filtered must arrive readable.
             value = b"identity"
         headers.append((name, value))
-    if body is None:
-        body = _body(request)
-        if body is None:
-            return library.request(
-                request.method,
-                request.url,
-                headers=headers,
-                stream=request.stream,
-                extensions=request.extensions,
-            )
-    return library.request(
-        request.method, request.url, headers=headers, content=body, extensions=request.extensions
-    )
+    return library.changed(request, headers, body)

@@ -60,10 +60,12 @@ class Response(Protocol):
 class Library(Protocol):
     """One of the two libraries: what is made of its classes. A response takes only streams of its own library."""
 
-    request: Any
     response: Any
     byte_stream: Any
     sync_tee: Any
     async_tee: Any
     sync_replay: Any
     async_replay: Any
+
+    def changed(self, request: Any, headers: list[tuple[bytes, bytes]], body: bytes | None) -> Any:
+        """Return a copy of a request with other headers and, unless it is None, another body."""

@@ -91,6 +91,16 @@ def usual_request(body: bytes | None, headers: Mapping[str, str]) -> UsualReques
         return None
 
 
+def usual_in(content: Mapping[str, Any]) -> UsualRequest | None:
+    """Return what a request whose fields of ours are known already asks for, if it says so in the usual types."""
+    model, tier = content.get("model"), content.get("service_tier")
+    return UsualRequest(model=model, service_tier=tier) if _is_word(model) and _is_word(tier) else None
+
+
+def _is_word(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and 0 < len(value) <= 512)
+
+
 def fields_of_usual(asked: UsualRequest) -> CallFields:
     """Return what a request of the usual kind says; the same as `fields_of` of its body."""
     user = asked.user
