@@ -10,7 +10,6 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from copy import copy
 from functools import wraps
 from types import ModuleType
 from typing import Any, ClassVar
@@ -45,13 +44,9 @@ class Classes:
 
     def changed(self, request: Any, headers: list[tuple[bytes, bytes]], body: bytes | None) -> Any:
         """Return a copy of a request with other headers and, unless it is None, another body."""
-        # The constructor would work out all that stays anew. Copies have neither stream nor extensions.
-        made = copy(request)
-        made.headers, made.extensions, made.stream = (
-            self.headers(headers),
-            request.extensions,
-            request.stream,
-        )
+        # Neither its constructor, which would work out anew what stays, nor `copy`, which leaves the stream behind.
+        made = object.__new__(type(request))
+        vars(made).update(vars(request), headers=self.headers(headers))
         if body is not None:
             vars(made).pop("_content", None)
             made.stream = self.byte_stream(body)

@@ -98,14 +98,17 @@ _known = _Known()
 
 
 _with_list: dict[type, type] = {}
-"""The classes of headers that are known to keep what `_entries` gives in a list -> what is late in adding to it."""
+"""The classes of headers that are known to keep what `entries_of` gives in a list -> what is late in adding to it."""
 
 
-def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
+def entries_of(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
     """Give name, name in lower case and value of each header: the list inside of both libraries' headers.
 
     Their public methods look through all headers again for each one. Another version's headers are read through them.
     """
+    if type(headers) in _with_list:
+        known: list[tuple[bytes, bytes, bytes]] = headers._list
+        return known
     inside = getattr(headers, "_list", None)
     if type(inside) is list and inside and len(inside[0]) == 3 and hasattr(headers, "_encoding"):
         own = type(headers)
@@ -116,7 +119,7 @@ def _entries(headers: Any) -> list[tuple[bytes, bytes, bytes]]:
 
 def decode_headers(headers: Headers) -> dict[str, str]:
     """Return the headers that anybody here reads, by name in lower case; of one that stands there twice, all values."""
-    return _decoded(headers._list if type(headers) in _with_list else _entries(headers))  # type: ignore[attr-defined]
+    return _decoded(entries_of(headers))
 
 
 def _decoded(entries: Sequence[tuple[bytes, bytes, bytes]]) -> dict[str, str]:
@@ -140,10 +143,9 @@ def glance(headers: Any) -> tuple[bytes, Callable[[], Mapping[str, str]]]:
     Headers of nothing but ASCII, as nearly all are, are told so: whoever asks them for one makes them find it out, by
     decoding each twice. Ours, which are added later, do not change it.
     """
-    own = type(headers) in _with_list
-    entries = headers._list if own else _entries(headers)
+    entries = entries_of(headers)
     head = b"".join(chain.from_iterable(entries))
-    if own and headers._encoding is None and head.isascii():
+    if type(headers) in _with_list and headers._encoding is None and head.isascii():
         headers._encoding = "ascii"
     return head, partial(_decoded, tuple(entries))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from spend_middleware.interception.exchange import Exchange
 from spend_middleware.interception.form import form_fields
-from spend_middleware.interception.heads import decode_headers
+from spend_middleware.interception.heads import decode_headers, entries_of
 from spend_middleware.interception.shapes import Library
 
 
@@ -58,16 +58,12 @@ def _form_in_memory(request: Any) -> Mapping[str, str] | None:
 def rewritten(request: Any, exchange: Exchange, library: Library) -> Any:
     """Return the request to send where its body or headers are to differ: a copy, so that the caller's own stays."""
     body = exchange.new_body
-    gone = {name.lower().encode("latin-1") for name in exchange.drop_headers}
-    headers: list[tuple[bytes, bytes]] = []
-    for name, value in request.headers.raw:
-        lower = name.lower()
-        if lower in gone:
-            continue
-        if lower == b"content-length" and body is not None:
-            value = b"%d" % len(body)
-        elif lower == b"accept-encoding" and exchange.filter is not None:
-            # What is to be filtered must arrive readable.
-            value = b"identity"
-        headers.append((name, value))
+    gone = [name.lower().encode("latin-1") for name in exchange.drop_headers]
+    new: dict[bytes, bytes] = {}
+    if body is not None:
+        new[b"content-length"] = b"%d" % len(body)
+    if exchange.filter is not None:
+        new[b"accept-encoding"] = b"identity"  # what is to be filtered must arrive readable
+    entries = entries_of(request.headers)
+    headers = [(name, new.get(lower, value)) for name, lower, value in entries if lower not in gone]
     return library.changed(request, headers, body)

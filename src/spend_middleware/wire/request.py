@@ -50,6 +50,7 @@ class CallFields(Struct, gc=False):
 
 
 NO_FIELDS = CallFields()
+_NOTHING: Mapping[str, Any] = {}
 
 _Word = Annotated[str, Meta(min_length=1, max_length=512)]
 
@@ -130,6 +131,7 @@ def fields_of(
     """
     body = content or {}
     if not _may_be_ours(headers):
+        headers = _NOTHING
         said = _FIELDS.intersection(body)
         if not said:
             return NO_FIELDS
@@ -149,6 +151,8 @@ def fields_of(
 
 def _object_in(value: Any) -> Mapping[str, Any]:
     """Return an object, also one that is written as JSON text, as forms do."""
+    if value is None:
+        return _NOTHING
     if isinstance(value, str) and value[:1] == "{" and len(value) < 65536:
         try:
             return mapping(from_json(value))
