@@ -276,6 +276,25 @@ def test_what_calls_have_in_common_is_encoded_once_and_is_forgotten_beyond_a_bou
     assert len(rates.kinds) == 1
 
 
+def test_calls_that_differ_in_model_tier_or_address_have_not_all_in_common() -> None:
+    book = PriceBook()
+    ways = [
+        ("https://api.openai.com", "gpt-4o", None),
+        ("https://api.openai.com:443", "gpt-4o", None),
+        ("https://api.openai.com", "gpt-4o-2024-08-06", None),
+        ("https://api.openai.com", "gpt-4o", "priority"),
+    ]
+    for _ in range(2):
+        for origin, model, tier in ways:
+            exchange = answered({**ANSWER, "service_tier": tier}, origin=origin)
+            asked = {**ASKED, "model": model}
+            (general,), _ = measure(exchange, Sent(content=asked), book)
+            usual = usual_of(exchange, asked, book)
+            assert usual is not None
+            assert usual.rated() == general
+            assert (general.api_base, general.request_model, general.service_tier) == (origin, model, tier)
+
+
 @pytest.mark.parametrize(
     "owner",
     [Attribution(end_user="a\ud800"), Attribution(metadata={1: 2}), Attribution(metadata={"a": 1 << 80})],  # type: ignore[dict-item]

@@ -71,7 +71,8 @@ class TokenCard:
 class TokenRates(Struct, eq=False, gc=False):
     """The token prices that apply to a call, and where they come from.
 
-    Two are alike only if they are one: as a rule the book gives out the same one as long as the same prices apply.
+    Two are alike only if they are one: as a rule the book gives out the same one as long as the same prices apply, and
+    another one for each provider, model as asked for and as answered, operation, tier and address.
 
     Args:
         own: Whether the price is the user's own.
