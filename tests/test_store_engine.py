@@ -260,6 +260,25 @@ def test_a_batch_that_breaks_off_leaves_nothing_and_the_next_one_goes_on(tmp_pat
     assert files_open_in(tmp_path) == set()
 
 
+def test_a_file_that_vanishes_during_a_batch_takes_no_later_batch_with_it(tmp_path: Path) -> None:
+    database = Database(Address(f"sqlite:///{tmp_path}/a.db"))
+    ledger = Ledger(database)
+    ledger.prepare()
+    ledger.write([values_of(row(id="before"))])
+    with database.batch():
+        for file in tmp_path.glob("a.db*"):
+            file.unlink()
+        reader = threading.Thread(target=ledger.prepare)  # as a report does it
+        reader.start()
+        reader.join()
+    ledger.prepare()
+    assert ledger.write([values_of(row(id="after"))]) == 1
+    with database.engine.connect() as connection:
+        assert connection.execute(text("SELECT id FROM spend_logs")).scalars().all() == ["after"]
+    database.close()
+    assert files_open_in(tmp_path) == set()
+
+
 def test_a_batch_beside_another_one_waits_for_it(tmp_path: Path) -> None:
     database = Database(Address(f"sqlite:///{tmp_path}/a.db"))
     ledger = Ledger(database)

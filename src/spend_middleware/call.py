@@ -360,11 +360,11 @@ class Tally:
 
     def _rate(self) -> None:
         """Add up what has come since the last time, as nobody asked; the caller holds the lock."""
-        for one in self._unrated:
+        unrated, self._unrated = self._unrated, []
+        for one in unrated:
             call = one if isinstance(one, Call) else one.rated()
             self._calls.append(call)
             if call.cost.amount is None:
                 self._unpriced += 1
             else:
                 self._pico += to_pico(call.cost.amount)
-        self._unrated.clear()

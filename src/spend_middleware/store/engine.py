@@ -229,16 +229,23 @@ class Database:
 
     @contextlib.contextmanager
     def _begun(self) -> Iterator[Connection]:
-        if self._kept is None:
-            self._kept = self.engine.connect()
-        driver: Any = self._kept.connection.driver_connection
-        driver.execute("BEGIN IMMEDIATE")
+        kept = self._kept
+        if kept is None:
+            kept = self._kept = self.engine.connect()
+        driver: Any = kept.connection.driver_connection
         try:
-            yield self._kept
+            driver.execute("BEGIN IMMEDIATE")
+            yield kept
             driver.commit()
         except BaseException:
-            driver.rollback()
+            self._kept = None  # whatever state it is in, the next batch begins on another one
+            with contextlib.suppress(Exception):
+                driver.rollback()
             raise
+        finally:
+            if self._kept is not kept:  # or the database was closed meanwhile, and its pool is no more
+                kept.invalidate()
+                kept.close()
 
     def opened(self) -> None:
         """Note which file it is that connections are open on."""
@@ -273,11 +280,13 @@ class Database:
 
     def close(self) -> None:
         """Close all connections that are not in use."""
-        if self._keeping.acquire(blocking=False):
-            kept, self._kept = self._kept, None
-            if kept is not None:
+        kept, self._kept = self._kept, None
+        # A batch that is under way closes it when it ends.
+        if kept is not None and self._keeping.acquire(blocking=False):
+            try:
                 kept.close()
-            self._keeping.release()
+            finally:
+                self._keeping.release()
         with self._lock:
             if self._engine is not None and not self.address.in_memory:
                 self._engine.dispose()

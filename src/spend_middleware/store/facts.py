@@ -21,8 +21,8 @@ from spend_middleware.store.records import COLUMNS, MARK, Values, decode_row, va
 FORM = 1
 """What stands before a call in a record: how it is to be read. A later form gets a number of its own."""
 
-METERED = 2
-"""What stands before a call whose cost is still to be multiplied."""
+METERED = 3
+"""What stands before a call whose cost is still to be multiplied. (Form 2, of a few days, had its payer elsewhere.)"""
 
 PARTS = 2
 
@@ -88,7 +88,7 @@ def decode(body: bytes, columns: tuple[str, ...] = COLUMNS) -> Values:
     if body[:2] == _METERED_HEAD:
         try:
             return metered_row(_metered(body)[1])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, TypeError) as error:
             raise ValueError(f"no call in form {METERED}") from error
     stored = facts_in(body)
     if not _is_call(stored):
