@@ -142,15 +142,16 @@ class Writer:
             self._hurry += 1
         try:
             while True:
-                self._awake = True
-                self._wake.set()
-                self._full.set()
                 with self._progress:
                     if self._looked >= look and self._all_up_to(number):
                         return True
                     left = until - time.monotonic()
                     if left <= 0 or not self.running:
                         return False
+                    # Woken only while there is something to wait for: once more, and it would look for nothing.
+                    self._awake = True
+                    self._wake.set()
+                    self._full.set()
                     self._progress.wait(min(left, 0.05))
         finally:
             with self._progress:
