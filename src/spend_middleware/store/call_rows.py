@@ -22,6 +22,8 @@ from spend_middleware.call import (
     to_pico,
 )
 from spend_middleware.store.records import (
+    AT,
+    COLUMNS,
     INTERRUPTED_REASON,
     Values,
     cleaned,
@@ -35,6 +37,8 @@ MAX_RAW_USAGE = 4096
 
 LIMIT = (1 << 63) - 1
 
+_WHO = COLUMNS[AT["api_key"] : AT["end_user"] + 1]
+_SAID = COLUMNS[AT["request_tags"] :]
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -94,23 +98,13 @@ def usage_in(counted: Sequence[Any]) -> dict[str, Any]:
 
 def owner_columns(owner: Sequence[Any]) -> tuple[Values, Values]:
     """Return the columns from `api_key` to `end_user`, and those from `request_tags` on, of a journaled owner."""
-    key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
-        _owner_in(owner)
+    tags, end_user, user, team, organization, key, alias, session, trace, agent, ip, agent_text, metadata = (
+        owner
     )
     return (key or "", alias, user or "", team or "", organization or "", end_user or ""), (
         text_of(tags) if tags else "[]",
         text_of({"spend_logs_metadata": metadata}) if metadata else "{}",
         session, trace, agent, ip, agent_text,
-    )  # fmt: skip
-
-
-def _owner_in(owner: Sequence[Any]) -> tuple[Any, ...]:
-    """Return who a journaled call is for, in the order in which rows are made of it."""
-    tags, end_user, user, team, organization, key, alias, session, trace, agent, ip, agent_text, metadata = (
-        owner
-    )
-    return (
-        key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text,
     )  # fmt: skip
 
 
@@ -185,9 +179,7 @@ def interrupted(stored: Sequence[Any]) -> Values:
         ValueError: What is stored is no start mark.
     """
     call_id, operation, provider, model, api_base, endpoint, started_at, attempt, owner = stored
-    key, alias, user, team, organization, end_user, tags, metadata, session, trace, agent, ip, agent_text = (
-        _owner_in(owner)
-    )
+    who, said = owner_columns(owner)
     started = int(started_at * 1e6)
     return values_of(
         {
@@ -198,22 +190,11 @@ def interrupted(stored: Sequence[Any]) -> Values:
             "model_group": model[:MAX_NAME],
             "api_base": api_base,
             "endpoint": endpoint,
-            "api_key": key or "",
-            "key_alias": alias,
-            "user_id": user or "",
-            "team_id": team or "",
-            "organization_id": organization or "",
-            "end_user": end_user or "",
+            **dict(zip(_WHO, who, strict=True)),
             "start_time": started,
             "end_time": started,
             "attempt": attempt,
-            "request_tags": text_of(tags) if tags else "[]",
-            "metadata": text_of({"spend_logs_metadata": metadata}) if metadata else "{}",
-            "session_id": session,
-            "trace_id": trace,
-            "agent_id": agent,
-            "requester_ip_address": ip,
-            "user_agent": agent_text,
+            **dict(zip(_SAID, said, strict=True)),
             "status": str(Status.INTERRUPTED),
             "usage_source": str(UsageSource.NONE),
             "pricing_status": str(PricingStatus.UNPRICED),

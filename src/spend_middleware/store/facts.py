@@ -1,8 +1,8 @@
 """A finished call as the journal keeps it, made into a row only by the writer.
 
 Encoding a call is cheap on the caller's path, and making the forty-nine columns of a row is not. So a call is
-journaled as it is, and the columns are made by one function, for calls that come from memory and for those that come
-from a dead process's file alike.
+journaled as it is, and `decode` makes the columns, for calls that come from memory and for those that come from a dead
+process's file alike.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FORM = 1
 """What stands before a call in a record: how it is to be read. A later form gets a number of its own."""
 
 METERED = 3
-"""What stands before a call whose cost is still to be multiplied. (Form 2, of a few days, had its payer elsewhere.)"""
+"""What stands before a call whose cost is still to be multiplied. (Form 2 lived for two days and in no release.)"""
 
 PARTS = 2
 
