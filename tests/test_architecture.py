@@ -21,6 +21,7 @@ FLOORS = {
         (
             "metering",
             "middleware",
+            "opened",
             "usual",
             "inbound",
             "estimator",
@@ -32,9 +33,10 @@ FLOORS = {
         ),
         4,
     ),
-    **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 5),
-    "spend": 6,
-    **dict.fromkeys(("__init__", "cli"), 7),
+    "estimates": 5,
+    **dict.fromkeys(("recorder", "api", "functions", "operations", "payers"), 6),
+    "spend": 7,
+    **dict.fromkeys(("__init__", "cli"), 8),
 }
 
 ROOMS = {

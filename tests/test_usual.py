@@ -27,13 +27,13 @@ from spend_middleware.usual import MOST_KINDS, usual_call
 from spend_middleware.wire import Sent, recognise
 from spend_middleware.wire.request import (
     UsualRequest,
-    all_stays,
     fields_of,
     fields_of_usual,
     leaves_as_it_is,
     usual_in,
     usual_request,
 )
+from spend_middleware.wire.rewriting import all_stays
 
 CHAT = "/v1/chat/completions"
 USAGE = {"prompt_tokens": 120, "completion_tokens": 80, "total_tokens": 200}

@@ -10,14 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spend_middleware.wire import Route, recognise
-from spend_middleware.wire.request import (
-    encode,
-    fields_of,
-    headers_to_drop,
-    usage_chunk_filter,
-    want_stream_usage,
-    without_our_fields,
-)
+from spend_middleware.wire.request import fields_of, usual_in
+from spend_middleware.wire.rewriting import encode, headers_to_drop, top_of, without_our_fields
+from spend_middleware.wire.stream_usage import usage_chunk_filter, want_stream_usage
 
 HOSTS = {
     "openai": ("api.openai.com", "/v1/chat/completions"),
@@ -229,6 +224,59 @@ def test_no_body_is_too_strange(body: dict[str, Any], provider: str) -> None:
     if changed is not None:
         assert without_our_fields(changed, route) is None
         assert json.loads(encode(changed)) == changed
+
+
+def is_strict(body: dict[str, Any]) -> bool:
+    """Whether a body is JSON by its standard, which knows no infinity."""
+    return "Infinity" not in json.dumps(body)
+
+
+@given(
+    st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=8).filter(is_strict),
+    st.sampled_from(sorted(HOSTS)),
+    st.booleans(),
+)
+def test_a_body_whose_prompt_stays_as_it_is_written_says_and_becomes_what_the_whole_one_does(
+    body: dict[str, Any], provider: str, compact: bool
+) -> None:
+    route = route_to(provider)
+    written = json.dumps(body, separators=(",", ":") if compact else None).encode()
+    top = top_of(written)
+    assert top is not None
+    assert fields_of(top, {}, route) == fields_of(body, {}, route)
+    assert usual_in(top) == usual_in(body)
+    for change in (without_our_fields, want_stream_usage):
+        changed, expected = change(top, route), change(body, route)
+        assert (changed is None) == (expected is None)
+        if changed is not None and expected is not None:
+            assert json.loads(encode(changed)) == expected
+            assert list(json.loads(encode(changed))) == list(expected)
+
+
+def test_a_prompt_leaves_byte_for_byte_where_our_fields_are_taken_out() -> None:
+    prompt = (
+        rb'[ {"content": "caf\u00e9 \ud83d\ude00 \/", "n": [1.0e-7, 1E5, 123456789012345678901234567890] } ]'
+    )
+    body = rb'{ "model": "m", "messages": ' + prompt + rb', "metadata": {"tags": ["a"], "topic": "b"}}'
+    top = top_of(body)
+    assert top is not None
+    changed = without_our_fields(top, route_to("openai"))
+    assert changed is not None
+    assert encode(changed) == rb'{"model":"m","messages":' + prompt + rb',"metadata":{"topic":"b"}}'
+
+
+def test_a_field_that_is_kept_goes_out_as_it_came_however_large_its_numbers_are() -> None:
+    body = {"messages": ["caf\u00e9", 2**70], "tags": ["a"], "metadata": {"topic": 2**70}}
+    top = top_of(json.dumps(body).encode())
+    assert top is not None
+    changed = without_our_fields(top, route_to("openai"))
+    assert changed is not None
+    assert json.loads(encode(changed)) == {"messages": ["caf\u00e9", 2**70], "metadata": {"topic": 2**70}}
+
+
+@pytest.mark.parametrize("body", [None, b"", b"[]", b"{", b'{"a": NaN}', rb'{"a": "\ud800"}', b"[" * 100_000])
+def test_what_is_no_strict_json_object_has_no_top(body: bytes | None) -> None:
+    assert top_of(body) is None
 
 
 @pytest.mark.parametrize(

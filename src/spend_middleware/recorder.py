@@ -9,16 +9,15 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from msgspec import Raw, Struct
-
 from spend_middleware.attribution import Scope, current_scope
-from spend_middleware.call import Attribution, Call, Status, UsageSource
+from spend_middleware.call import Attribution, Call
 from spend_middleware.costs import MeteredCall, encoded_payer
-from spend_middleware.guard import note_fault
+from spend_middleware.estimates import counted, to_be_counted
 from spend_middleware.headers import cost_headers, id_headers, metered_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
-from spend_middleware.metering import measure, price_again
+from spend_middleware.metering import measure
+from spend_middleware.opened import Opened, json_object
 from spend_middleware.outbound import asked_for, credential_in, owners_of_usual, within
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
@@ -28,14 +27,13 @@ from spend_middleware.telemetry import Telemetry
 from spend_middleware.usual import usual_call
 from spend_middleware.wire import request, table
 from spend_middleware.wire.reading import ENDPOINTS, Reading, Route, Sent
-from spend_middleware.wire.values import json_of
+from spend_middleware.wire.rewriting import all_stays, encode, headers_to_drop, top_of, without_our_fields
+from spend_middleware.wire.stream_usage import usage_chunk_filter, want_stream_usage
 
 log = logging.getLogger("spend_middleware")
 
 BATCH_FILES = frozenset(("openai.batch_lines", "gemini.batch_lines"))
 """The wire formats of files that hold the results of a batch."""
-
-_CUT_SHORT = (Status.FAILURE, Status.ABORTED)
 
 MOST_RESULTS = 10_000
 """Results of background calls that are remembered, so that reading one again makes no second span."""
@@ -66,26 +64,6 @@ class Estimator(Protocol):
 
 Gate = Callable[[Attribution, Route, Mapping[str, Any]], Answer | None]
 """Asked before each call goes out; an answer refuses the call (the seam for budgets)."""
-
-
-class Opened(Struct):
-    """What was learned when a call went out, kept until its answer is closed."""
-
-    asked: request.UsualRequest | None
-    content: Mapping[str, Any] | None
-    attribution: Attribution
-    payer: Raw | None = None
-    """The attribution, encoded, where it is remembered."""
-    scope: Scope | None = None
-    context: Any = None
-    attempt: int = 0
-    refused: bool = False
-
-    def sent(self, exchange: Exchange) -> Sent:
-        """Return the request as the readers of wire formats take it, with all of its body parsed."""
-        if self.asked is not None and self.content is None:
-            self.content = _json_object(exchange.request_body)
-        return Sent(url=exchange.address, headers=exchange.request_headers, content=self.content)
 
 
 class Recorder:
@@ -182,20 +160,24 @@ class Recorder:
         """See a request that says more than the usual."""
         route: Any = exchange.route
         headers, settings = exchange.request_headers, self._settings
+        body = exchange.request_body
         content: Mapping[str, Any] | None = None
+        top: Mapping[str, Any] | None = None
         if asked is not None:
             fields = request.fields_of_usual(asked)
         else:
-            content = _json_object(exchange.request_body) or exchange.request_form
-            fields = request.fields_of(content, headers, route)
-            asked = None if content is None else request.usual_in(content)
+            top = top_of(body)
+            if top is None:
+                top = content = json_object(body) or exchange.request_form
+            fields = request.fields_of(top, headers, route)
+            asked = None if top is None else request.usual_in(top)
         opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings))
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
             if not (fields is request.NO_FIELDS or fields.says_user_alone):
-                exchange.drop_headers = request.headers_to_drop(headers, route)
-            if settings.include_stream_usage or not request.all_stays(fields, route):
-                self._rewrite(exchange, opened.sent(exchange).content, route)
+                exchange.drop_headers = headers_to_drop(headers, route)
+            if settings.include_stream_usage or not all_stays(fields, route):
+                self._rewrite(exchange, top or top_of(body), route)
         return opened
 
     def answered(self, exchange: Exchange) -> Added:
@@ -238,7 +220,7 @@ class Recorder:
         once = reading.once_key is not None
         if once and not reading.pending and self._told_before(first.call_id):
             return NONE_ADDED
-        if not self._estimated_later(first, reading, opened, sent):
+        if not self._counted_later(first, reading, opened, sent):
             self.record(first, opened.scope, opened.context)
         for call in others:  # of the calls of a batch nobody here knows the questions
             self.record(call, opened.scope, opened.context)
@@ -283,46 +265,16 @@ class Recorder:
             self._warn_once(call)
         self._telemetry.record(call, context)
 
-    def _estimated_later(self, call: Call, reading: Reading, opened: Opened, sent: Sent) -> bool:
+    def _counted_later(self, call: Call, reading: Reading, opened: Opened, sent: Sent) -> bool:
         """Hand a call without reported usage to the estimator; False when it is to be recorded as it is."""
-        missing = reading.usage is None or reading.output_missing or reading.input_missing
-        wanted = missing and reading.reported_cost is None
-        if not (wanted and self._settings.estimate_missing_usage and not reading.pending):
-            return False
-        # What broke off in one piece shows too little to count, and what is free needs no count.
-        if call.status in _CUT_SHORT and not (call.stream and reading.visible_text is not None):
-            return False
-        if reading.usage is None and call.cost.amount is not None:
+        if not (self._settings.estimate_missing_usage and to_be_counted(call, reading)):
             return False
 
-        def estimate() -> None:
-            self.record(self._estimate(call, reading, sent), opened.scope, opened.context)
+        def count() -> None:
+            self.record(counted(call, reading, sent, self._prices()), opened.scope, opened.context)
 
         self._ledger.append_call(call, provisional=True)
-        return self._estimator.submit(estimate)
-
-    def _estimate(self, call: Call, reading: Reading, sent: Sent) -> Call:
-        from spend_middleware.pricing.estimate import Missing, estimate_usage
-
-        try:
-            found = estimate_usage(
-                call.operation,
-                call.model,
-                sent.content,
-                reading.visible_text,
-                provider=call.provider,
-                reported=reading.usage,
-                missing=Missing(
-                    reading.input_missing, reading.output_missing, reading.doubt or "the stream broke off"
-                ),
-            )
-        except Exception as error:
-            note_fault("counting the tokens of a call", error)
-            return call
-        if found is None:
-            return call
-        usage, note = found
-        return price_again(call, usage, UsageSource.ESTIMATED, note, self._prices())
+        return self._estimator.submit(count)
 
     def _warn_once(self, call: Call) -> None:
         key = (call.provider, call.model, call.cost.reason)
@@ -340,17 +292,18 @@ class Recorder:
         if content is None or not exchange.request_body:
             return
         headers = exchange.request_headers
-        changed = request.without_our_fields(content, route, headers)
+        changed = without_our_fields(content, route, headers)
         if self._settings.include_stream_usage:
-            asking = request.want_stream_usage(changed if changed is not None else content, route, headers)
+            asking = want_stream_usage(changed if changed is not None else content, route, headers)
             if asking is not None:
                 changed = asking
-                exchange.filter = request.usage_chunk_filter()
+                exchange.filter = usage_chunk_filter()
         if changed is not None:
-            exchange.new_body = request.encode(changed)
+            exchange.new_body = encode(changed)
 
     def _mark(self, exchange: Exchange, route: Route, opened: Opened) -> None:
-        model = opened.asked.model if opened.asked is not None else (opened.content or {}).get("model")
+        asked = opened.asked
+        model = (opened.sent(exchange).content or {}).get("model") if asked is None else asked.model
         self._ledger.mark(
             (
                 exchange.call_id,
@@ -364,16 +317,6 @@ class Recorder:
                 opened.attribution,
             )
         )
-
-
-def _json_object(body: bytes | None) -> Mapping[str, Any] | None:
-    if not body or body[:1] not in b"{ \n\r\t":
-        return None
-    try:
-        content = json_of(body)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def _attempt(retries: str) -> int:

@@ -1,32 +1,24 @@
-"""Our fields in a request: what they say, and how they are taken out where the provider would refuse them."""
+"""Our fields in a request: what they say of who it is for."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, MsgspecError, Struct, UnsetType
 from msgspec import json as msgjson
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from spend_middleware.wire.reading import Route
 from spend_middleware.wire.values import mapping
 
-_OURS_IN_METADATA = ("tags", "spend_logs_metadata")
-_OURS_IN_BODY = ("litellm_metadata", "litellm_session_id", "litellm_trace_id", "litellm_call_id")
-_USER_ALONE = frozenset(("user",))
-_FIELDS = frozenset(("metadata", "user", "safety_identifier", "tags", *_OURS_IN_BODY))
+OURS_IN_BODY = ("litellm_metadata", "litellm_session_id", "litellm_trace_id", "litellm_call_id")
+USER_ALONE = frozenset(("user",))
+FIELDS = frozenset(("metadata", "user", "safety_identifier", "tags", *OURS_IN_BODY))
 _SESSION_HEADERS = ("x-litellm-trace-id", "x-litellm-session-id")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{8,200}")
 _SESSION_IN_USER_ID = re.compile(r"_session_([A-Za-z0-9_-]{8,200})$")
-# https://docs.anthropic.com/en/api/messages#body-metadata : names, mail addresses and phone numbers are refused.
-_IDENTIFYING = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?[\d\s().-]{7,}")
-_SIGNED_HEADERS = re.compile(r"SignedHeaders=([^,\s]+)")
-_EVENT_END = re.compile(rb"\r?\n\r?\n")
-# In a string the quotes would have backslashes before them.
-_NO_USAGE = re.compile(rb',\s*"usage":\s*null(?=\s*[,}])')
 
 
 class CallFields(Struct, gc=False):
@@ -132,10 +124,10 @@ def fields_of(
     body = content or {}
     if not _may_be_ours(headers):
         headers = _NOTHING
-        said = _FIELDS.intersection(body)
+        said = FIELDS.intersection(body)
         if not said:
             return NO_FIELDS
-        if said == _USER_ALONE:
+        if said == USER_ALONE:
             return CallFields(end_user=_first_name(body["user"]), says_user_alone=True)
     metadata = _object_in(body.get("metadata"))
     theirs = _object_in(body.get("litellm_metadata"))
@@ -233,159 +225,3 @@ def _session_id(
             return found[1]
     session = body.get("litellm_session_id")
     return session if isinstance(session, str) and session else None
-
-
-def all_stays(fields: CallFields, route: Route) -> bool:
-    """Tell whether a body holds nothing that is ours or that its provider would refuse, by what was read of it."""
-    return fields is NO_FIELDS or (fields.says_user_alone and "user" in route.accepts)
-
-
-def headers_to_drop(headers: Mapping[str, str], route: Route) -> tuple[str, ...]:
-    """Return the names of our request headers, which only a LiteLLM proxy is to see.
-
-    A header that the request's signature covers stays, because without it the signature is wrong.
-    """
-    if "x-litellm-" not in "\n".join(headers) or "litellm" in route.accepts:
-        return ()
-    names = [name for name in headers if name.startswith("x-litellm-")]
-    signed = _SIGNED_HEADERS.search(headers.get("authorization", ""))
-    kept = signed[1].lower().split(";") if signed else ()
-    return tuple(name for name in names if name not in kept)
-
-
-def without_our_fields(
-    content: Mapping[str, Any], route: Route, headers: Mapping[str, str] | None = None
-) -> dict[str, Any] | None:
-    """Return a request body without what is ours and what its provider refuses; None when nothing is to change.
-
-    Args:
-        content: The parsed body.
-        route: Where it goes; `route.accepts` says which of our fields may stay.
-        headers: The request's headers; a body under an AWS signature cannot be changed.
-    """
-    accepts = route.accepts
-    ours_in_it = _FIELDS.intersection(content)
-    if not ours_in_it or (ours_in_it == _USER_ALONE and "user" in accepts):
-        return None
-    if "litellm" in accepts or _is_signed(headers):
-        return None
-    user_leaves = "user" in content and "user" not in accepts
-    ours = [name for name in _OURS_IN_BODY if name in content]
-    if isinstance(content.get("tags"), list):
-        ours.append("tags")
-    metadata = content.get("metadata")
-    kept = _kept_metadata(metadata, accepts)
-    if not user_leaves and not ours and kept is metadata:
-        return None
-    changed = {name: value for name, value in content.items() if name not in ours}
-    if user_leaves:
-        user = changed.pop("user")
-        if "metadata.user_id" in accepts:
-            kept = _with_user_id(kept, user)
-    if kept:
-        changed["metadata"] = kept
-    elif kept is not metadata:
-        changed.pop("metadata", None)
-    return changed
-
-
-def _is_signed(headers: Mapping[str, str] | None) -> bool:
-    return headers is not None and headers.get("authorization", "").startswith("AWS4-")
-
-
-def _kept_metadata(metadata: Any, accepts: frozenset[str]) -> Any:
-    """Return what may stay of a body's metadata: the very same object when all of it may."""
-    if not isinstance(metadata, dict):
-        return metadata
-    if "metadata" in accepts:
-        if not any(name in metadata for name in _OURS_IN_METADATA):
-            return metadata
-        return {name: value for name, value in metadata.items() if name not in _OURS_IN_METADATA}
-    if "metadata.user_id" not in accepts:
-        return {} if any(name in metadata for name in (*_OURS_IN_METADATA, "user_id")) else metadata
-    if not any(name in metadata for name in _OURS_IN_METADATA):
-        return metadata  # what else stands there is for its provider to judge
-    return {"user_id": metadata["user_id"]} if "user_id" in metadata else {}
-
-
-def _with_user_id(metadata: Any, user: Any) -> Any:
-    """Return Anthropic's metadata with the user in it, unless it has one or the name says who somebody is."""
-    known = metadata if isinstance(metadata, dict) else {}
-    if "user_id" in known or isinstance(user, bool) or not isinstance(user, str | int):
-        return metadata
-    name = str(user).strip()
-    if not name or len(name) > 256 or _IDENTIFYING.fullmatch(name):
-        return metadata
-    return {**known, "user_id": name}
-
-
-def want_stream_usage(
-    content: Mapping[str, Any], route: Route, headers: Mapping[str, str] | None = None
-) -> dict[str, Any] | None:
-    """Return a request body that asks for usage at the end of its stream; None where that is not safe or not needed.
-
-    https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
-    """
-    if not route.usage_on_request or content.get("stream") is not True or _is_signed(headers):
-        return None
-    options = content.get("stream_options")
-    if options is not None and not isinstance(options, dict):
-        return None
-    if options and "include_usage" in options:
-        return None
-    return {**content, "stream_options": {**(options or {}), "include_usage": True}}
-
-
-def usage_chunk_filter() -> Callable[[bytes], bytes]:
-    """Return a filter for one stream that takes out what came only because we asked for usage.
-
-    That is the last chunk, and `"usage": null` in all others.
-
-    It is given the stream's chunks in order and gives on whole events; an empty chunk asks for what is left.
-    """
-    held = b""
-
-    def strain(chunk: bytes) -> bytes:
-        nonlocal held
-        text = held + chunk
-        if not chunk:
-            held = b""
-            return b"" if _is_usage_chunk(text) else text
-        end = max((found.end() for found in _EVENT_END.finditer(text)), default=0)
-        held = text[end:]
-        whole = text[:end]
-        if b'"choices"' not in whole or b'"usage"' not in whole:
-            return whole
-        events = _events_of(whole)
-        return b"".join(_NO_USAGE.sub(b"", event, 1) for event in events if not _is_usage_chunk(event))
-
-    return strain
-
-
-def _events_of(text: bytes) -> list[bytes]:
-    out, start = [], 0
-    for found in _EVENT_END.finditer(text):
-        out.append(text[start : found.end()])
-        start = found.end()
-    return out
-
-
-def _is_usage_chunk(event: bytes) -> bool:
-    """Return whether an event has a usage and no choices, as the chunk that was asked for has."""
-    data = event.strip()
-    if not data.startswith(b"data:") or b'"usage"' not in data:
-        return False
-    try:
-        value = from_json(data[5:])
-    except ValueError:
-        return False
-    return isinstance(value, dict) and value.get("choices") == [] and isinstance(value.get("usage"), dict)
-
-
-def encode(content: Mapping[str, Any]) -> bytes:
-    """Return a changed request body as JSON bytes."""
-    try:
-        return to_json(content)
-    except ValueError:
-        # A lone surrogate has no UTF-8 form; escaped, it goes out as it came in.
-        return json.dumps(content, separators=(",", ":")).encode()
