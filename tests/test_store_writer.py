@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
-from ledger_rows import NOON, row, unmakeable
+from ledger_rows import NOON, row, unmakeable, wait_until
 from spend_middleware.guard import faults
+from spend_middleware.store import patient
 from spend_middleware.store.records import ROW
 from spend_middleware.store.rollups import ROLLUPS
 from spend_middleware.store.segments import LOCK_NAME
@@ -125,6 +126,29 @@ def test_a_row_that_the_database_refuses_is_set_aside_alone(store: Store) -> Non
     (line,) = (store.folder / "set-aside.jsonl").read_text().splitlines()
     assert json.loads(line)["row"]["id"] == "017"
     assert json.loads(line)["reason"]
+
+
+def test_a_database_that_hangs_is_unreachable_though_it_gives_no_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append(row())
+    assert store.flush(10) == 0
+    monkeypatch.setattr(patient, "SILENT_SECONDS", 0.0)
+    with store.write_engine.begin() as connection:  # which holds all of SQLite for writing
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("LOCK TABLE spend_logs"))
+        store.append(row())
+        wait_until(lambda: store.health()["database"] == "unreachable")
+        health = store.health()
+    assert (health["database_reachable"], health["pending"], health["retries"]) == (False, 1, 0)
+    assert "it has not answered for" in str(health["last_error"])
+    assert store.flush(20) == 0
+    health = store.health()
+    assert (health["database"], health["database_reachable"], health["last_error"]) == (
+        "connected",
+        True,
+        None,
+    )
 
 
 @pytest.mark.parametrize("body", unmakeable())

@@ -20,6 +20,7 @@ from spend_middleware.store.chores import Chores
 from spend_middleware.store.facts import Started, encode_call, encode_metered, encode_started
 from spend_middleware.store.journal import Journal
 from spend_middleware.store.lane import Lane
+from spend_middleware.store.parts import Parts
 from spend_middleware.store.places import journal_folder
 from spend_middleware.store.records import (
     COLUMNS,
@@ -36,11 +37,6 @@ from spend_middleware.store.setaside import SetAside
 from spend_middleware.store.writer import Writer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-    from spend_middleware.store.engine import Database
-    from spend_middleware.store.ledger import Ledger
-    from spend_middleware.store.reports import Reports
     from spend_middleware.store.upkeep import Upkeep
 
 logger = logging.getLogger("spend_middleware.store")
@@ -54,7 +50,7 @@ HELD_SECONDS = 0.25
 """How long who wants the writer to hold still waits for the end of its batch."""
 
 
-class Store:
+class Store(Parts):
     """Journal, writer and database of one `Spend`; several may share one database, in one process or many.
 
     Args:
@@ -62,15 +58,11 @@ class Store:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._opening = threading.RLock()
+        super().__init__(settings)
         self._pid = os.getpid()
         self._ready = False
         self._failures = 0
         self._chores = Chores(retains=bool(settings.retention_days))
-        self._database: Database | None = None
-        self._ledger: Ledger | None = None
-        self._reports: Reports | None = None
         self._journal: Journal
         self._lane: Lane
         self._writer: Writer
@@ -244,38 +236,7 @@ class Store:
         if count & (count - 1) == 0:  # the first, second, fourth, eighth ... of them
             logger.error("%d finished call(s) could not be recorded, the latest because %s.", count, reason)
 
-    # -- the database
-
-    @property
-    def database(self) -> Database:
-        """The database; importing SQLAlchemy happens here.
-
-        Raises:
-            ConfigurationError: The URL cannot be used.
-        """
-        with self._opening:
-            if self._database is None:
-                from spend_middleware.store.engine import Address, Database
-
-                self._database = Database(
-                    Address(self._settings.database_url, self._settings.database_schema)
-                )
-            return self._database
-
-    @property
-    def ledger(self) -> Ledger:
-        """The database as the writer sees it."""
-        with self._opening:
-            if self._ledger is None:
-                from spend_middleware.store.ledger import Ledger
-
-                self._ledger = Ledger(
-                    self.database,
-                    auto_migrate=self._settings.auto_migrate,
-                    slots=self._settings.hot_row_slots,
-                    zones=self._settings.report_timezones,
-                )
-            return self._ledger
+    # -- asking
 
     @property
     def upkeep(self) -> Upkeep:
@@ -283,42 +244,6 @@ class Store:
         from spend_middleware.store.upkeep import Upkeep
 
         return Upkeep(self, self._settings)
-
-    @property
-    def engine(self) -> Engine:
-        """The engine for reading, its schema brought up to date; sessions that write bind to `write_engine`.
-
-        Raises:
-            SchemaError: The database holds a schema that this version cannot use.
-            MissingDependencyError: The database's driver is not installed.
-        """
-        self.ledger.prepare()
-        return self.database.engine
-
-    @property
-    def write_engine(self) -> Engine:
-        """The engine for transactions that write: on SQLite they wait for each other from their beginning."""
-        self.ledger.prepare()
-        return self.database.writing
-
-    @property
-    def reports(self) -> Reports:
-        """Every question that can be asked of the ledger."""
-        with self._opening:
-            if self._reports is None:
-                from spend_middleware.store.reports import Reports
-
-                self._reports = Reports(self._reports_engine(), self._settings)
-            return self._reports
-
-    def _reports_engine(self) -> Engine:
-        if self._settings.reports_url is None:
-            return self.engine
-        from spend_middleware.store.engine import Address, make_engine
-
-        return make_engine(Address(self._settings.reports_url, self._settings.database_schema))
-
-    # -- asking
 
     def flush(self, timeout: float = 5.0) -> int:
         """Wait until all calls appended so far, and what dead processes left, are in the database.
@@ -367,15 +292,15 @@ class Store:
         if not self._ready:
             self._begin()
         journal, writer = self._journal, self._writer
-        oldest = writer.oldest_at
+        oldest, trouble = writer.oldest_at, writer.trouble
         journal_bytes = journal.bytes if self.folder is None else folder_bytes(self.folder)
         return {
             "database": "unreachable"
-            if writer.last_error
+            if trouble
             else "connected"
             if journal.database_takes_rows
             else "starting",
-            "database_reachable": journal.database_takes_rows and writer.last_error is None,
+            "database_reachable": journal.database_takes_rows and trouble is None,
             "pending": self.pending(),
             "queue": len(journal.backlog),
             "calls_under_way": journal.calls_under_way,
@@ -389,7 +314,7 @@ class Store:
             "refused": journal.refused + self._failures,
             "unjournaled": journal.unjournaled,
             "degraded": self._lane.degraded,
-            "last_error": writer.last_error or journal.last_error,
+            "last_error": trouble or journal.last_error,
         }
 
 

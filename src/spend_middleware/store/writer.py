@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spend_middleware import forks
 from spend_middleware.guard import note_fault
 from spend_middleware.store.journal import Entry, Journal
-from spend_middleware.store.records import Values, without_nulls
+from spend_middleware.store.patient import HELD_SECONDS, LONGEST_PAUSE, PatientWriter, Stopped
+from spend_middleware.store.records import Values
 from spend_middleware.store.segments import Segment, orphans
 from spend_middleware.store.setaside import SetAside
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("spend_middleware.store")
 
-FIRST_PAUSE = 0.05
-LONGEST_PAUSE = 5.0
 LOOK_SECONDS = 2.0
 """How often the writer looks for what dead processes left."""
 
@@ -35,15 +33,7 @@ WHEN_BEHIND = 2
 """How many times the batch size a transaction may hold when so many rows wait: each rollup row then moves once for more."""
 
 
-HELD_SECONDS = 1.0
-"""How long a batch waits for who holds the writer."""
-
-
-class Stopped(Exception):
-    """The writer was told to stop before its rows could be written; they stay in the journal."""
-
-
-class Writer:
+class Writer(PatientWriter):
     """Takes rows from the journal and writes them; see `Ledger` for what one batch is.
 
     Args:
@@ -67,9 +57,7 @@ class Writer:
         sync_seconds: float | None = None,
         chores: Callable[[], float] | None = None,
     ) -> None:
-        self._journal = journal
-        self._make_ledger = make_ledger
-        self._set_aside = set_aside
+        super().__init__(journal, make_ledger, set_aside)
         self._batch_size = batch_size
         self._batch_seconds = batch_seconds
         self._sync_seconds = sync_seconds
@@ -77,29 +65,19 @@ class Writer:
         self.reset()
         forks.watch(self)
 
-    def after_fork(self) -> None:
-        """In a forked child: nobody holds the lock, whoever held it in the parent."""
-        self.fork_lock = threading.RLock()
-
     def reset(self) -> None:
         """Start with no thread: at first, and in a forked child."""
-        self.last_error: str | None = None
-        self.retries = 0
-        self.written = 0
+        super().reset()
         self.recovered = 0
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._awake = False
         self._wake = threading.Event()
         self._full = threading.Event()
-        self._stop = threading.Event()
         self._progress = threading.Condition()
-        self.fork_lock = threading.RLock()
         self._looks = 0
         self._looked = 0
         self._hurry = 0
-        self.failing = False
-        self._prepared = False
         self.running = False
         """True while the thread runs and has not been told to stop; a plain flag, as every call asks."""
 
@@ -156,16 +134,6 @@ class Writer:
         finally:
             with self._progress:
                 self._hurry -= 1
-
-    @contextlib.contextmanager
-    def held(self, patience: float) -> Iterator[None]:
-        """Keep batches and whoever else holds the writer apart, within a bound, while the database takes rows."""
-        mine = not self.failing and self.fork_lock.acquire(timeout=patience)
-        try:
-            yield
-        finally:
-            if mine:
-                self.fork_lock.release()
 
     def stop(self, timeout: float) -> None:
         """End the thread; what it has not written stays in the journal."""
@@ -293,72 +261,3 @@ class Writer:
     def _made_progress(self) -> None:
         with self._progress:
             self._progress.notify_all()
-
-    # -- writing
-
-    def write(self, rows: list[Values]) -> None:
-        """Write rows, trying again for as long as it takes; what the database refuses is set aside.
-
-        Raises:
-            Stopped: The writer was told to stop.
-        """
-        from spend_middleware.store.ledger import is_refusal, said
-
-        pause = FIRST_PAUSE
-        while True:
-            error = self._attempt(rows)
-            if error is None:
-                return
-            if self._prepared and is_refusal(error) and rows:
-                if len(rows) == 1:
-                    mended = without_nulls(rows[0])
-                    if mended == rows[0]:
-                        self._set_aside.row(rows[0], said(error))
-                    else:
-                        self.write([mended])
-                else:
-                    half = len(rows) // 2
-                    self.write(rows[:half])
-                    self.write(rows[half:])
-                return
-            self._failed(error)
-            self.retries += 1
-            if self._stop.wait(pause * random.uniform(0.5, 1.5)):  # noqa: S311
-                raise Stopped
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-    def _attempt(self, rows: list[Values]) -> Exception | None:
-        """Write rows once; return what went wrong."""
-        if self._stop.is_set() and self.failing:
-            raise Stopped
-        self._prepared = False
-        try:
-            # No fork in the middle of a transaction: what SQLite knows of its locks is copied with the process, and a
-            # child would wait for ever for a lock that nobody in it holds (https://www.sqlite.org/howtocorrupt.html,
-            # section 2.6, "Carrying an open database across a fork").
-            with self.held(HELD_SECONDS):
-                ledger = self._make_ledger()
-                ledger.prepare()
-                self._prepared = True
-                if rows:
-                    self.written += ledger.write(rows)
-        except Exception as error:
-            return error
-        if self.failing:
-            logger.warning("The database takes rows again.")
-        self.failing = False
-        self.last_error = None
-        self._journal.database_takes_rows = True
-        return None
-
-    def _failed(self, error: Exception) -> None:
-        from spend_middleware.store.ledger import said
-
-        self.last_error = said(error)
-        self._journal.database_takes_rows = False
-        if not self.failing:
-            self.failing = True
-            kept = "in memory" if self._journal.folder is None else f"in the journal ({self._journal.folder})"
-            logger.error(
-                "The database cannot be written to: %s. Calls are kept %s meanwhile.", self.last_error, kept
-            )
