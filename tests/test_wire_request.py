@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from spend_middleware.wire import Route, recognise
 from spend_middleware.wire.request import fields_of, usual_in
-from spend_middleware.wire.rewriting import encode, headers_to_drop, top_of, without_our_fields
+from spend_middleware.wire.rewriting import headers_to_drop, without_our_fields
 from spend_middleware.wire.stream_usage import usage_chunk_filter, want_stream_usage
+from spend_middleware.wire.written import encode, read_object
 
 HOSTS = {
     "openai": ("api.openai.com", "/v1/chat/completions"),
@@ -241,7 +242,7 @@ def test_a_body_whose_prompt_stays_as_it_is_written_says_and_becomes_what_the_wh
 ) -> None:
     route = route_to(provider)
     written = json.dumps(body, separators=(",", ":") if compact else None).encode()
-    top = top_of(written)
+    top = read_object(written)
     assert top is not None
     assert fields_of(top, {}, route) == fields_of(body, {}, route)
     assert usual_in(top) == usual_in(body)
@@ -258,7 +259,7 @@ def test_a_prompt_leaves_byte_for_byte_where_our_fields_are_taken_out() -> None:
         rb'[ {"content": "caf\u00e9 \ud83d\ude00 \/", "n": [1.0e-7, 1E5, 123456789012345678901234567890] } ]'
     )
     body = rb'{ "model": "m", "messages": ' + prompt + rb', "metadata": {"tags": ["a"], "topic": "b"}}'
-    top = top_of(body)
+    top = read_object(body)
     assert top is not None
     changed = without_our_fields(top, route_to("openai"))
     assert changed is not None
@@ -267,16 +268,28 @@ def test_a_prompt_leaves_byte_for_byte_where_our_fields_are_taken_out() -> None:
 
 def test_a_field_that_is_kept_goes_out_as_it_came_however_large_its_numbers_are() -> None:
     body = {"messages": ["caf\u00e9", 2**70], "tags": ["a"], "metadata": {"topic": 2**70}}
-    top = top_of(json.dumps(body).encode())
+    top = read_object(json.dumps(body).encode())
     assert top is not None
     changed = without_our_fields(top, route_to("openai"))
     assert changed is not None
     assert json.loads(encode(changed)) == {"messages": ["caf\u00e9", 2**70], "metadata": {"topic": 2**70}}
 
 
-@pytest.mark.parametrize("body", [None, b"", b"[]", b"{", b'{"a": NaN}', rb'{"a": "\ud800"}', b"[" * 100_000])
-def test_what_is_no_strict_json_object_has_no_top(body: bytes | None) -> None:
-    assert top_of(body) is None
+@pytest.mark.parametrize("body", [None, b"", b"[]", b"{", b"3", b"[" * 100_000, b'{"a":' * 100_000])
+def test_what_is_no_json_object_is_not_read(body: bytes | None) -> None:
+    assert read_object(body) is None
+
+
+@pytest.mark.parametrize("text", [r'{"a": "\ud800"}', '{"a": Infinity, "b": 1}', '{"a": "\ufeff"}'])
+def test_an_object_that_is_not_strictly_json_is_read_all_the_same(text: str) -> None:
+    found = read_object(text.encode())
+    assert found is not None
+    assert dict(found) == json.loads(text)
+
+
+def test_what_nests_too_deeply_is_nothing_and_hides_nothing_else() -> None:
+    body = b'{"model": "m", "messages": ' + b"[" * 900 + b"]" * 900 + b"}"
+    assert dict(read_object(body) or {}) == {"model": "m", "messages": None}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from spend_middleware.call import Attribution
 from spend_middleware.interception.exchange import Exchange
 from spend_middleware.wire.reading import Sent
 from spend_middleware.wire.request import UsualRequest
-from spend_middleware.wire.values import json_of
+from spend_middleware.wire.written import read_object
 
 
 class Opened(Struct):
@@ -29,18 +29,7 @@ class Opened(Struct):
     refused: bool = False
 
     def sent(self, exchange: Exchange) -> Sent:
-        """Return the request as the readers of wire formats take it, with all of its body parsed."""
+        """Return the request as the readers of wire formats take it, with its body to ask."""
         if self.content is None:
-            self.content = json_object(exchange.request_body)
+            self.content = read_object(exchange.request_body)
         return Sent(url=exchange.address, headers=exchange.request_headers, content=self.content)
-
-
-def json_object(body: bytes | None) -> Mapping[str, Any] | None:
-    """Return a body that is a JSON object; None for all others."""
-    if not body or body[:1] not in b"{ \n\r\t":
-        return None
-    try:
-        content = json_of(body)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None

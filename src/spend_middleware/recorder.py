@@ -17,7 +17,7 @@ from spend_middleware.headers import cost_headers, id_headers, metered_headers
 from spend_middleware.ids import new_call_id
 from spend_middleware.interception.exchange import NONE_ADDED, Added, Answer, Exchange
 from spend_middleware.metering import measure
-from spend_middleware.opened import Opened, json_object
+from spend_middleware.opened import Opened
 from spend_middleware.outbound import asked_for, credential_in, owners_of_usual, within
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.settings import Settings
@@ -27,8 +27,9 @@ from spend_middleware.telemetry import Telemetry
 from spend_middleware.usual import usual_call
 from spend_middleware.wire import request, table
 from spend_middleware.wire.reading import ENDPOINTS, Reading, Route, Sent
-from spend_middleware.wire.rewriting import all_stays, encode, headers_to_drop, top_of, without_our_fields
+from spend_middleware.wire.rewriting import all_stays, headers_to_drop, without_our_fields
 from spend_middleware.wire.stream_usage import usage_chunk_filter, want_stream_usage
+from spend_middleware.wire.written import encode, read_object
 
 log = logging.getLogger("spend_middleware")
 
@@ -160,24 +161,20 @@ class Recorder:
         """See a request that says more than the usual."""
         route: Any = exchange.route
         headers, settings = exchange.request_headers, self._settings
-        body = exchange.request_body
         content: Mapping[str, Any] | None = None
-        top: Mapping[str, Any] | None = None
         if asked is not None:
             fields = request.fields_of_usual(asked)
         else:
-            top = top_of(body)
-            if top is None:
-                top = content = json_object(body) or exchange.request_form
-            fields = request.fields_of(top, headers, route)
-            asked = None if top is None else request.usual_in(top)
+            content = read_object(exchange.request_body) or exchange.request_form
+            fields = request.fields_of(content, headers, route)
+            asked = None if content is None else request.usual_in(content)
         opened = Opened(asked, content, asked_for(fields, headers, scope, trace_id, settings))
         # What only looks like an LLM call leaves as it is: its `metadata` and headers are its own service's.
         if route.certain:
             if not (fields is request.NO_FIELDS or fields.says_user_alone):
                 exchange.drop_headers = headers_to_drop(headers, route)
             if settings.include_stream_usage or not all_stays(fields, route):
-                self._rewrite(exchange, top or top_of(body), route)
+                self._rewrite(exchange, opened.sent(exchange).content, route)
         return opened
 
     def answered(self, exchange: Exchange) -> Added:

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import MsgspecError, Raw
-from msgspec import json as msgjson
-from pydantic_core import to_json
-
 from spend_middleware.wire.reading import Route
 from spend_middleware.wire.request import FIELDS, NO_FIELDS, OURS_IN_BODY, USER_ALONE, CallFields
-from spend_middleware.wire.values import json_of
+from spend_middleware.wire.written import parts_of, with_parts
 
 _OURS_IN_METADATA = ("tags", "spend_logs_metadata")
 # https://docs.anthropic.com/en/api/messages#body-metadata : names, mail addresses and phone numbers are refused.
 _IDENTIFYING = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?[\d\s().-]{7,}")
 _SIGNED_HEADERS = re.compile(r"SignedHeaders=([^,\s]+)")
-
-_AS_VALUES = FIELDS | {"model", "service_tier", "stream", "stream_options"}
-"""The names in a body whose values anybody reads before it goes out."""
-
-_as_written = msgjson.Decoder(dict[str, Raw]).decode
-_compact = msgjson.Encoder().encode
-
-
-def top_of(body: bytes | None) -> dict[str, Any] | None:
-    """Return a request body with values where they are read before it goes out, and all else as it is written.
-
-    So a prompt, however long, never becomes objects, and leaves byte for byte as it came where something else changes.
-    None for a body that is no JSON object by the letter of the standard (a lone surrogate is none, nor is `NaN`).
-    """
-    if body is None:
-        return None
-    try:
-        written = _as_written(body)
-        return {name: json_of(bytes(raw)) if name in _AS_VALUES else raw for name, raw in written.items()}
-    except (MsgspecError, ValueError, RecursionError):
-        return None
 
 
 def all_stays(fields: CallFields, route: Route) -> bool:
@@ -62,7 +36,7 @@ def headers_to_drop(headers: Mapping[str, str], route: Route) -> tuple[str, ...]
 
 def without_our_fields(
     content: Mapping[str, Any], route: Route, headers: Mapping[str, str] | None = None
-) -> dict[str, Any] | None:
+) -> Mapping[str, Any] | None:
     """Return a request body without what is ours and what its provider refuses; None when nothing is to change.
 
     Args:
@@ -84,16 +58,16 @@ def without_our_fields(
     kept = _kept_metadata(metadata, accepts)
     if not user_leaves and not ours and kept is metadata:
         return None
-    changed = {name: value for name, value in content.items() if name not in ours}
     if user_leaves:
-        user = changed.pop("user")
+        ours.append("user")
         if "metadata.user_id" in accepts:
-            kept = _with_user_id(kept, user)
+            kept = _with_user_id(kept, content["user"])
+    changed = {name: value for name, value in parts_of(content).items() if name not in ours}
     if kept:
         changed["metadata"] = kept
     elif kept is not metadata:
         changed.pop("metadata", None)
-    return changed
+    return with_parts(content, changed)
 
 
 def is_signed(headers: Mapping[str, str] | None) -> bool:
@@ -125,20 +99,3 @@ def _with_user_id(metadata: Any, user: Any) -> Any:
     if not name or len(name) > 256 or _IDENTIFYING.fullmatch(name):
         return metadata
     return {**known, "user_id": name}
-
-
-def encode(content: Mapping[str, Any]) -> bytes:
-    """Return a changed request body as JSON bytes; of one that `top_of` read, all else stays as it was written."""
-    if any(isinstance(value, Raw) for value in content.values()):
-        try:
-            return _compact(content)
-        except OverflowError:  # a number of more than 64 bits
-            content = {
-                name: json_of(bytes(value)) if isinstance(value, Raw) else value
-                for name, value in content.items()
-            }
-    try:
-        return to_json(content)
-    except ValueError:
-        # A lone surrogate has no UTF-8 form; escaped, it goes out as it came in.
-        return json.dumps(content, separators=(",", ":")).encode()

@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 from spend_middleware.wire.reading import Route
 from spend_middleware.wire.rewriting import is_signed
+from spend_middleware.wire.written import parts_of, with_parts
 
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
 # In a string the quotes would have backslashes before them.
@@ -18,7 +19,7 @@ _NO_USAGE = re.compile(rb',\s*"usage":\s*null(?=\s*[,}])')
 
 def want_stream_usage(
     content: Mapping[str, Any], route: Route, headers: Mapping[str, str] | None = None
-) -> dict[str, Any] | None:
+) -> Mapping[str, Any] | None:
     """Return a request body that asks for usage at the end of its stream; None where that is not safe or not needed.
 
     https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
@@ -30,7 +31,8 @@ def want_stream_usage(
         return None
     if options and "include_usage" in options:
         return None
-    return {**content, "stream_options": {**(options or {}), "include_usage": True}}
+    asking = {**parts_of(content), "stream_options": {**(options or {}), "include_usage": True}}
+    return with_parts(content, asking)
 
 
 def usage_chunk_filter() -> Callable[[bytes], bytes]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from msgspec import Raw
 from pydantic_core import from_json
 
 LARGEST = (
@@ -113,9 +114,48 @@ def last_document(body: bytes) -> Mapping[str, Any]:
     return _NOTHING
 
 
+class Written(Mapping[str, Any]):
+    """A JSON object, each value of which is parsed when it is first asked for.
+
+    Args:
+        parts: Its values; those that nobody has asked for as they are written.
+    """
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: dict[str, Any]) -> None:
+        self.parts = parts
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.parts[name]
+        if type(value) is Raw:
+            # Of two threads both may parse it, and get the same.
+            value = self.parts[name] = _value_of(value)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.parts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+def _value_of(written: Raw) -> Any:
+    try:
+        return json_of(bytes(written))
+    except ValueError:  # nested too deeply
+        return None
+
+
+_OBJECTS = (dict, Written)
+
+
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return the value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else _NOTHING
+    return value if isinstance(value, _OBJECTS) else _NOTHING
 
 
 def listing(value: Any) -> Sequence[Any]:
