@@ -141,7 +141,7 @@ def test_a_database_that_hangs_is_unreachable_though_it_gives_no_error(
         wait_until(lambda: store.health()["database"] == "unreachable")
         health = store.health()
     assert (health["database_reachable"], health["pending"], health["retries"]) == (False, 1, 0)
-    assert "it has not answered for" in str(health["last_error"])
+    assert "the database has not answered for" in str(health["last_error"])
     assert store.flush(20) == 0
     health = store.health()
     assert (health["database"], health["database_reachable"], health["last_error"]) == (

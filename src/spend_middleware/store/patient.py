@@ -68,7 +68,7 @@ class PatientWriter:
         began = self._began
         silent = 0.0 if began is None else time.monotonic() - began
         if self.last_error is None and silent > SILENT_SECONDS:
-            return f"it has not answered for {silent:.0f} s"
+            return f"the database has not answered for {silent:.0f} s"
         return self.last_error
 
     @contextlib.contextmanager

@@ -44,14 +44,14 @@ def without_our_fields(
         route: Where it goes; `route.accepts` says which of our fields may stay.
         headers: The request's headers; a body under an AWS signature cannot be changed.
     """
-    accepts = route.accepts
-    ours_in_it = FIELDS.intersection(content)
+    accepts, parts = route.accepts, parts_of(content)
+    ours_in_it = FIELDS.intersection(parts)
     if not ours_in_it or (ours_in_it == USER_ALONE and "user" in accepts):
         return None
     if "litellm" in accepts or is_signed(headers):
         return None
-    user_leaves = "user" in content and "user" not in accepts
-    ours = [name for name in OURS_IN_BODY if name in content]
+    user_leaves = "user" in parts and "user" not in accepts
+    ours = [name for name in OURS_IN_BODY if name in parts]
     if isinstance(content.get("tags"), list):
         ours.append("tags")
     metadata = content.get("metadata")
@@ -62,7 +62,7 @@ def without_our_fields(
         ours.append("user")
         if "metadata.user_id" in accepts:
             kept = _with_user_id(kept, content["user"])
-    changed = {name: value for name, value in parts_of(content).items() if name not in ours}
+    changed = {name: value for name, value in parts.items() if name not in ours}
     if kept:
         changed["metadata"] = kept
     elif kept is not metadata:

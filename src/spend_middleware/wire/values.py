@@ -128,9 +128,15 @@ class Written(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         value = self.parts[name]
-        if type(value) is Raw:
-            # Of two threads both may parse it, and get the same.
-            value = self.parts[name] = _value_of(value)
+        return self._parsed(name, value) if type(value) is Raw else value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        value = self.parts.get(name, default)
+        return self._parsed(name, value) if type(value) is Raw else value
+
+    def _parsed(self, name: str, written: Raw) -> Any:
+        # Of two threads both may parse it, and get the same.
+        value = self.parts[name] = _value_of(written)
         return value
 
     def __contains__(self, name: object) -> bool:
