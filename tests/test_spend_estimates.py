@@ -192,6 +192,14 @@ def test_without_estimates_the_row_is_unpriced_with_a_reason(
     assert (tally.cost, tally.unpriced) == (Decimal(0), 1)
 
 
+def test_a_prompt_that_cannot_be_read_is_not_taken_for_an_empty_one(spend: Spend, way: Way) -> None:
+    asked = json.dumps(ASKED).encode().replace(b"Hey", b"Hey\xff")
+    assert way.read(spend, chat_chunks(), asked=asked) == b"".join(chat_chunks())
+    (row,) = rows(spend)
+    assert (row["model"], row["usage_source"], row["spend"]) == ("gpt-4o", "none", None)
+    assert row["unpriced_reason"] == "no usage was reported"
+
+
 def test_an_estimate_of_an_unknown_model_keeps_its_tokens_and_has_no_price(spend: Spend, way: Way) -> None:
     asked = {**ASKED, "model": "gpt-99"}
     way.read(spend, chat_chunks(asked), asked=asked)

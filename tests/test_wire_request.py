@@ -287,9 +287,38 @@ def test_an_object_that_is_not_strictly_json_is_read_all_the_same(text: str) -> 
     assert dict(found) == json.loads(text)
 
 
-def test_what_nests_too_deeply_is_nothing_and_hides_nothing_else() -> None:
-    body = b'{"model": "m", "messages": ' + b"[" * 900 + b"]" * 900 + b"}"
-    assert dict(read_object(body) or {}) == {"model": "m", "messages": None}
+DEEP = b"[" * 300 + b"]" * 300
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "left"),
+    [
+        ("openai", b'{"user":"Andr\xe9","tags":["a"],"messages":[]}', b'{"user":"Andr\xe9","messages":[]}'),
+        ("openai", b'{"tags":["a"],"metadata":{"k":"\xff"}}', b'{"metadata":{"k":"\xff"}}'),
+        ("openai", b'{"tags":["a"],"metadata":{"k":%s}}' % DEEP, b'{"metadata":{"k":%s}}' % DEEP),
+        ("openai", b'{"tags":["a"],"n":%s}' % (b"9" * 5000), b'{"n":%s}' % (b"9" * 5000)),
+        (
+            "anthropic",
+            b'{"user":"ana","metadata":{"k":%s}}' % DEEP,
+            b'{"metadata":{"k":%s,"user_id":"ana"}}' % DEEP,
+        ),
+        ("anthropic", b'{"user":"ana","metadata":{"k":"\xff"}}', b'{"metadata":{"k":"\xff"}}'),
+    ],
+)
+def test_what_cannot_be_read_leaves_as_it_came_and_hides_nothing_else(
+    provider: str, body: bytes, left: bytes
+) -> None:
+    content = read_object(body)
+    assert content is not None
+    changed = without_our_fields(content, route_to(provider))
+    assert changed is not None
+    assert encode(changed) == left
+
+
+def test_stream_options_that_cannot_be_read_are_left_alone() -> None:
+    content = read_object(b'{"stream":true,"stream_options":{"k":"\xff"}}')
+    assert content is not None
+    assert want_stream_usage(content, route_to("openai")) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+
 from spend_middleware.call import Call, Status, UsageSource
 from spend_middleware.guard import note_fault
 from spend_middleware.metering import price_again
@@ -39,11 +41,14 @@ def counted(call: Call, reading: Reading, sent: Sent, book: PriceBook) -> Call:
     """
     from spend_middleware.pricing.estimate import Missing, estimate_usage
 
+    content = sent.content
+    if content is not None and any(isinstance(value, Raw) for value in content.values()):
+        content = None  # a part of it cannot be read, and may be the prompt
     try:
         found = estimate_usage(
             call.operation,
             call.model,
-            sent.content,
+            content,
             reading.visible_text,
             provider=call.provider,
             reported=reading.usage,

@@ -117,7 +117,6 @@ class PatientWriter:
         if self._stop.is_set() and self.failing:
             raise Stopped
         self._prepared = False
-        self._began = time.monotonic()
         try:
             # No fork in the middle of a transaction: what SQLite knows of its locks is copied with the process, and a
             # child would wait for ever for a lock that nobody in it holds (https://www.sqlite.org/howtocorrupt.html,
@@ -126,6 +125,7 @@ class PatientWriter:
                 ledger = self._make_ledger()
                 ledger.prepare()
                 self._prepared = True
+                self._began = time.monotonic()  # now, as a migration takes its time
                 if rows:
                     self.written += ledger.write(rows)
         except Exception as error:

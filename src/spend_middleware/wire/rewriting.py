@@ -92,7 +92,9 @@ def _kept_metadata(metadata: Any, accepts: frozenset[str]) -> Any:
 
 def _with_user_id(metadata: Any, user: Any) -> Any:
     """Return Anthropic's metadata with the user in it, unless it has one or the name says who somebody is."""
-    known = metadata if isinstance(metadata, dict) else {}
+    known = {} if metadata is None else metadata
+    if not isinstance(known, dict):
+        return metadata  # for its provider to judge
     if "user_id" in known or isinstance(user, bool) or not isinstance(user, str | int):
         return metadata
     name = str(user).strip()

@@ -117,6 +117,8 @@ def last_document(body: bytes) -> Mapping[str, Any]:
 class Written(Mapping[str, Any]):
     """A JSON object, each value of which is parsed when it is first asked for.
 
+    What cannot be read, such as text that is no UTF-8, stays `Raw`: neither a text nor an object to anybody here.
+
     Args:
         parts: Its values; those that nobody has asked for as they are written.
     """
@@ -150,10 +152,16 @@ class Written(Mapping[str, Any]):
 
 
 def _value_of(written: Raw) -> Any:
+    """Return a value; as it is written where it cannot be read, so that it is nobody's and leaves as it came."""
+    text = bytes(written)
     try:
-        return json_of(bytes(written))
-    except ValueError:  # nested too deeply
-        return None
+        return json_of(text)
+    except ValueError:
+        pass
+    try:
+        return json.loads(text)  # nests more deeply
+    except (ValueError, RecursionError):
+        return written
 
 
 _OBJECTS = (dict, Written)

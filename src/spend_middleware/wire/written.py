@@ -48,10 +48,7 @@ def parts_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
 def encode(content: Mapping[str, Any]) -> bytes:
     """Return an object as JSON bytes; what nobody has asked for as it was written."""
     if isinstance(content, Written):
-        try:
-            return _compact(content.parts)
-        except OverflowError:  # a number of more than 64 bits
-            content = dict(content)
+        return _compact(content.parts)
     try:
         return to_json(content)
     except ValueError:
