@@ -219,6 +219,10 @@ def test_a_tally_adds_up_calls_that_are_rated_when_somebody_asks() -> None:
     assert [replace(one, call_id="") for one in tally.calls] == [replace(general, call_id="")] * 6
     tally.add(replace(general, call_id="free", cost=UNPRICED))
     assert (around.unpriced, tally.unpriced, around.cost) == (1, 1, 6 * Decimal("0.0011"))
+    sums = tally.sums()
+    assert (sums.calls, sums.unpriced, sums.amount) == (7, 1, 6 * Decimal("0.0011"))
+    assert sums.seconds == pytest.approx(7 * (call.ended_at - call.started_at))
+    assert sums.charges == general.cost.charges * 6
 
 
 def test_a_call_costs_what_it_cost_when_it_ended_whenever_it_is_rated() -> None:

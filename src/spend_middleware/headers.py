@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from spend_middleware.call import EXACT, Call, Charge, Tally
+from spend_middleware.call import EXACT, Call, Charge, Cost, Tally
 from spend_middleware.costs import MeteredCall
 
 Headers = dict[bytes, bytes]
@@ -49,25 +49,26 @@ def cost_headers(call: Call, key_spent: Decimal | None = None) -> Headers:
         call: The call.
         key_spent: What its key has spent by now.
     """
+    return {**_headers_of(call, call.cost), **key_header(key_spent)}
+
+
+def metered_headers(call: MeteredCall) -> Headers:
+    """Return the headers for one call whose cost is worked out now, as somebody looks for them."""
+    return _headers_of(call, call.costs())
+
+
+def _headers_of(call: Call | MeteredCall, cost: Cost) -> Headers:
     found = {
         b"x-litellm-call-id": call.call_id.encode(),
         b"x-litellm-response-duration-ms": b"%.3f" % ((call.ended_at - call.started_at) * 1000),
     }
-    cost = call.cost
     amount, listed = cost.amount, cost.list_amount
     if amount is not None:
         found[b"x-litellm-response-cost"] = plain(amount).encode()
         if listed is not None and listed is not amount and listed != amount:
             found[b"x-litellm-response-cost-original"] = plain(listed).encode()
         _add_parts(found, cost.charges)
-    if key_spent is not None:
-        found |= key_header(key_spent)
     return found
-
-
-def metered_headers(call: MeteredCall) -> Headers:
-    """Return the headers for one call whose cost is worked out now, as somebody looks for them."""
-    return cost_headers(call.rated())
 
 
 def key_header(spent: Decimal | None) -> Headers:
@@ -82,17 +83,16 @@ def tally_headers(request_id: str, tally: Tally, key_spent: Decimal | None = Non
         key_spent: What the request's virtual key has spent by now.
     """
     found = {b"x-litellm-call-id": request_id.encode("latin-1", "replace"), **key_header(key_spent)}
-    calls = tally.calls
-    if not calls:
+    sums = tally.sums()
+    if not sums.calls:
         return found
-    busy = sum(call.ended_at - call.started_at for call in calls)
-    found[b"x-litellm-response-duration-ms"] = b"%.3f" % (busy * 1000)
+    found[b"x-litellm-response-duration-ms"] = b"%.3f" % (sums.seconds * 1000)
     # A sum that leaves calls out says so beside it.
-    if tally.unpriced < len(calls):
-        found[b"x-litellm-response-cost"] = plain(tally.cost).encode()
-        _add_parts(found, [charge for call in calls for charge in call.cost.charges])
-    if tally.unpriced:
-        found[b"x-spend-unpriced-calls"] = str(tally.unpriced).encode()
+    if sums.unpriced < sums.calls:
+        found[b"x-litellm-response-cost"] = plain(sums.amount).encode()
+        _add_parts(found, sums.charges)
+    if sums.unpriced:
+        found[b"x-spend-unpriced-calls"] = str(sums.unpriced).encode()
     return found
 
 
