@@ -37,6 +37,7 @@ format: $(READY)  ## Format and mend what can be mended.
 
 bench: $(READY)  ## Print what a metered call costs beside a bare one, and a price beside other calculators.
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/service.py
 	$(BIN)/python benchmarks/pricing.py
 
 prices: $(READY)  ## Rebuild the bundled price table and model limits from the newest releases on PyPI.
