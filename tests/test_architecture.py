@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "spend_middleware"
 
 FLOORS = {
     **dict.fromkeys(("errors", "call", "settings", "guard", "forks", "ids"), 1),
-    "costs": 2,
+    **dict.fromkeys(("costs", "tally"), 2),
     **dict.fromkeys(("interception", "wire", "pricing", "store", "attribution", "telemetry"), 3),
     **dict.fromkeys(
         (

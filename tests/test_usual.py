@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from spend_middleware.attribution import CREDENTIAL_HEADERS, Scope, hash_key
-from spend_middleware.call import NOBODY, UNPRICED, Attribution, Call, Charge, Cost, PricingStatus, Tally
+from spend_middleware.call import NOBODY, UNPRICED, Attribution, Call, Charge, Cost, PricingStatus
 from spend_middleware.costs import LARGEST_KIND, MeteredCall, encoded_kind, encoded_payer, kind_in, payer_in
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.metering import measure
@@ -23,6 +23,7 @@ from spend_middleware.settings import Settings
 from spend_middleware.store.call_rows import usd_of
 from spend_middleware.store.facts import decode, encode_call, encode_metered, journaled_row
 from spend_middleware.store.records import COLUMNS
+from spend_middleware.tally import Tally
 from spend_middleware.usual import MOST_KINDS, usual_call
 from spend_middleware.wire import Sent, recognise
 from spend_middleware.wire.request import (

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
         Cost,
         PricingStatus,
         Status,
-        Tally,
         Unit,
         Usage,
         UsageSource,
@@ -43,16 +42,18 @@ if TYPE_CHECKING:
     from spend_middleware.middleware import SpendMiddleware
     from spend_middleware.settings import Settings
     from spend_middleware.spend import Spend
+    from spend_middleware.tally import Tally
 
 # Where each public name lives: a name is imported when it is first asked for, so that a script which only wants a
 # price loads no server and no database.
 _ROOMS = {
-    "call": "Attribution Call Charge Cost PricingStatus Status Tally Unit Usage UsageSource",
+    "call": "Attribution Call Charge Cost PricingStatus Status Unit Usage UsageSource",
     "errors": "ConfigurationError MissingDependencyError NotFoundError PriceError SchemaError SpendError StoreError",
     "middleware": "SpendMiddleware",
     "functions": "completion_cost cost_per_token response_cost token_counter",
     "settings": "Settings",
     "spend": "Spend",
+    "tally": "Tally",
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

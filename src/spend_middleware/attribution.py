@@ -10,9 +10,10 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from spend_middleware.call import NOBODY, Attribution, Tally
+from spend_middleware.call import NOBODY, Attribution
 from spend_middleware.guard import say_once
 from spend_middleware.ids import new_call_id
+from spend_middleware.tally import Tally
 
 MAX_NAME = 512
 """Characters kept of an end user, user, team or session id; the rest is cut."""

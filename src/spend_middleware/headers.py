@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from spend_middleware.call import EXACT, Call, Charge, Cost, Tally
+from spend_middleware.call import EXACT, Call, Charge, Cost
 from spend_middleware.costs import MeteredCall
+from spend_middleware.tally import Tally
 
 Headers = dict[bytes, bytes]
 

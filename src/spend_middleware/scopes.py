@@ -16,7 +16,8 @@ from spend_middleware.attribution import (
     hash_key,
     merge,
 )
-from spend_middleware.call import Attribution, Tally
+from spend_middleware.call import Attribution
+from spend_middleware.tally import Tally
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -154,14 +155,10 @@ class Written(Mapping[str, Any]):
 def _value_of(written: Raw) -> Any:
     """Return a value; as it is written where it cannot be read, so that it is nobody's and leaves as it came."""
     text = bytes(written)
-    try:
-        return json_of(text)
-    except ValueError:
-        pass
-    try:
-        return json.loads(text)  # nests more deeply
-    except (ValueError, RecursionError):
-        return written
+    for read in (json_of, json.loads):  # the second one nests more deeply
+        with contextlib.suppress(ValueError, RecursionError):
+            return read(text)
+    return written
 
 
 _OBJECTS = (dict, Written)

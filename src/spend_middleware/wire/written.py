@@ -27,7 +27,10 @@ def read_object(body: bytes | None) -> Mapping[str, Any] | None:
     try:
         return Written(_parts(body))
     except (MsgspecError, ValueError, RecursionError):
-        pass
+        return _parsed(body)
+
+
+def _parsed(body: bytes) -> Mapping[str, Any] | None:
     try:
         content = json_of(body)
     except ValueError:
