@@ -114,8 +114,8 @@ def usual_of(
     exchange: Exchange, asked: dict[str, Any], book: PriceBook, owner: Attribution = NOBODY
 ) -> MeteredCall | None:
     """Return what the short way says of an exchange."""
-    request, payer = usual_request(json.dumps(asked).encode(), {}), encoded_payer(owner)
-    return None if request is None or payer is None else usual_call(exchange, request, book, payer, 0)
+    request = usual_request(json.dumps(asked).encode(), {})
+    return None if request is None else usual_call(exchange, request, book, owner, None, 0)
 
 
 def both_ways(exchange: Exchange, asked: dict[str, Any]) -> tuple[Call | None, list[Call]]:
@@ -223,7 +223,7 @@ def test_a_tally_adds_up_calls_that_are_rated_when_somebody_asks() -> None:
     sums = tally.sums()
     assert (sums.calls, sums.unpriced, sums.amount) == (7, 1, 6 * Decimal("0.0011"))
     assert sums.seconds == pytest.approx(7 * (call.ended_at - call.started_at))
-    assert sums.charges == general.cost.charges * 6
+    assert sums.parts == {charge.meter: 6 * charge.amount for charge in general.cost.charges}
 
 
 def test_a_call_costs_what_it_cost_when_it_ended_whenever_it_is_rated() -> None:
@@ -307,6 +307,10 @@ def test_calls_that_differ_in_model_tier_or_address_have_not_all_in_common() -> 
 )
 def test_a_call_whose_payer_would_not_come_back_as_he_was_goes_the_general_way(owner: Attribution) -> None:
     assert encoded_payer(owner) is None
+    exchange, book = answered(ANSWER), PriceBook.bundled()
+    measure(exchange, Sent(content=ASKED), book)
+    assert usual_of(exchange, ASKED, book) is not None
+    assert usual_of(exchange, ASKED, book, owner) is None
 
 
 @pytest.mark.parametrize("model", ["m" * LARGEST_KIND, "a\ud800"])

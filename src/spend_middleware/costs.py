@@ -185,7 +185,7 @@ class MeteredCall(Struct, array_like=True, gc=False):
         """The provider's own usage object."""
         return _object(self.raw_usage)
 
-    def costs(self, kind: CallKind | None = None) -> Cost:
+    def cost(self, kind: CallKind | None = None) -> Cost:
         """Return what the call costs.
 
         Args:
@@ -223,6 +223,6 @@ class MeteredCall(Struct, array_like=True, gc=False):
             usage=self.usage,
             usage_source=_REPORTED,
             raw_usage=self.reported,
-            cost=self.costs(kind),
+            cost=self.cost(kind),
             attribution=payer_in(self.payer),
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
-from spend_middleware.call import EXACT, Call, Charge, Cost
+from spend_middleware.call import EXACT, Call, Cost
 from spend_middleware.costs import MeteredCall
 from spend_middleware.tally import Tally
 
@@ -55,7 +55,7 @@ def cost_headers(call: Call, key_spent: Decimal | None = None) -> Headers:
 
 def metered_headers(call: MeteredCall) -> Headers:
     """Return the headers for one call whose cost is worked out now, as somebody looks for them."""
-    return _headers_of(call, call.costs())
+    return _headers_of(call, call.cost())
 
 
 def _headers_of(call: Call | MeteredCall, cost: Cost) -> Headers:
@@ -68,7 +68,7 @@ def _headers_of(call: Call | MeteredCall, cost: Cost) -> Headers:
         found[b"x-litellm-response-cost"] = plain(amount).encode()
         if listed is not None and listed is not amount and listed != amount:
             found[b"x-litellm-response-cost-original"] = plain(listed).encode()
-        _add_parts(found, cost.charges)
+        _add_parts(found, [(charge.meter, charge.amount) for charge in cost.charges])
     return found
 
 
@@ -91,15 +91,16 @@ def tally_headers(request_id: str, tally: Tally, key_spent: Decimal | None = Non
     # A sum that leaves calls out says so beside it.
     if sums.unpriced < sums.calls:
         found[b"x-litellm-response-cost"] = plain(sums.amount).encode()
-        _add_parts(found, sums.charges)
+        _add_parts(found, sums.parts.items())
     if sums.unpriced:
         found[b"x-spend-unpriced-calls"] = str(sums.unpriced).encode()
     return found
 
 
-def _add_parts(found: Headers, charges: Sequence[Charge]) -> None:
+def _add_parts(found: Headers, parts: Iterable[tuple[str, Decimal]]) -> None:
+    """Add the headers that say what parts of a cost come to, given by meter."""
     sums: dict[bytes, Decimal] = {}
-    for meter, _, _, amount in charges:
+    for meter, amount in parts:
         name = _header_of_meter.get(meter) or _header_of(meter)
         if name:
             sums[name] = EXACT.add(sums[name], amount) if name in sums else amount

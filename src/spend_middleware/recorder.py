@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from spend_middleware.attribution import Scope, current_scope
 from spend_middleware.call import Attribution, Call
-from spend_middleware.costs import MeteredCall, encoded_payer
+from spend_middleware.costs import MeteredCall
 from spend_middleware.estimates import counted, to_be_counted
 from spend_middleware.headers import cost_headers, id_headers, metered_headers
 from spend_middleware.ids import new_call_id
@@ -188,9 +188,8 @@ class Recorder:
         """Record a whole exchange, and return the headers for an answer that was not streamed."""
         opened: Any = exchange.state
         book = self._prices()
-        payer = None if opened.asked is None else opened.payer or encoded_payer(opened.attribution)
-        if payer is not None and opened.asked is not None:
-            usual = usual_call(exchange, opened.asked, book, payer, opened.attempt)
+        if opened.asked is not None:
+            usual = usual_call(exchange, opened.asked, book, opened.attribution, opened.payer, opened.attempt)
             if usual is not None:
                 return self._finished_usual(usual, opened)
         return self._finished_otherwise(exchange, opened, book)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from spend_middleware.call import EXACT, Call, Charge, Cost
+from spend_middleware.call import EXACT, Call, Cost
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 
@@ -27,7 +27,7 @@ class Unrated(Protocol):
     def ended_at(self) -> float:
         """When it ended."""
 
-    def costs(self) -> Cost:
+    def cost(self) -> Cost:
         """Return what it costs."""
 
     def rated(self) -> Call:
@@ -42,14 +42,14 @@ class Sums(NamedTuple):
         unpriced: How many of them have no cost.
         amount: The exact USD sum of the others.
         seconds: How long all of them took together.
-        charges: The lines of what they cost.
+        parts: What their charges come to by meter, USD.
     """
 
     calls: int
     unpriced: int
     amount: Decimal
     seconds: float
-    charges: Sequence[Charge]
+    parts: Mapping[str, Decimal]
 
 
 class Tally:
@@ -58,10 +58,10 @@ class Tally:
     __slots__ = (
         "_amount",
         "_calls",
-        "_charges",
         "_ids",
         "_lock",
         "_parent",
+        "_parts",
         "_seconds",
         "_summed",
         "_unpriced",
@@ -76,7 +76,7 @@ class Tally:
         self._unpriced = 0
         self._amount = _ZERO
         self._seconds = 0.0
-        self._charges: list[Charge] = []
+        self._parts: dict[str, Decimal] = {}
 
     def add(self, call: Call | Unrated) -> None:
         """Count one finished call here and in every enclosing scope."""
@@ -115,15 +115,16 @@ class Tally:
         """Return what the calls so far come to."""
         with self._lock:
             self._sum_up()
-            return Sums(self._summed, self._unpriced, self._amount, self._seconds, tuple(self._charges))
+            return Sums(self._summed, self._unpriced, self._amount, self._seconds, dict(self._parts))
 
     def _sum_up(self) -> None:
         """Add up what has come since the last time, as nobody asked; the caller holds the lock."""
         for one in self._calls[self._summed :]:
-            cost = one.cost if isinstance(one, Call) else one.costs()
+            cost = one.cost if isinstance(one, Call) else one.cost()
             self._summed += 1
             self._seconds += one.ended_at - one.started_at
-            self._charges += cost.charges
+            for meter, _, _, amount in cost.charges:
+                self._parts[meter] = EXACT.add(self._parts.get(meter, _ZERO), amount)
             if cost.amount is None:
                 self._unpriced += 1
             else:

@@ -12,7 +12,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from spend_middleware.costs import CallKind, Line, MeteredCall, encoded_kind
+from spend_middleware.call import Attribution
+from spend_middleware.costs import CallKind, Line, MeteredCall, encoded_kind, encoded_payer
 from spend_middleware.interception.exchange import Exchange, Outcome
 from spend_middleware.pricing.book import PriceBook
 from spend_middleware.pricing.self_hosted import SELF_HOSTED
@@ -36,7 +37,12 @@ _COMPLETE = Outcome.COMPLETE
 
 
 def usual_call(
-    exchange: Exchange, request: UsualRequest, book: PriceBook, payer: Raw, attempt: int
+    exchange: Exchange,
+    request: UsualRequest,
+    book: PriceBook,
+    attribution: Attribution,
+    payer: Raw | None,
+    attempt: int,
 ) -> MeteredCall | None:
     """Return the call that an exchange billed, where it is of the usual kind; None for all others.
 
@@ -44,7 +50,8 @@ def usual_call(
         exchange: A finished exchange.
         request: What it asked for.
         book: The prices.
-        payer: Who it is for, encoded.
+        attribution: Who it is for.
+        payer: The same, encoded, where it is remembered.
         attempt: 0 for a first try.
     """
     route: Any = exchange.route
@@ -78,7 +85,8 @@ def usual_call(
     kind = rates.kinds.get(meters) or _remembered(
         rates, meters, _kind_of(exchange, models, tier, rates, lines)
     )
-    if kind is None:
+    payer = payer or encoded_payer(attribution)
+    if kind is None or payer is None:
         return None
     choices = told.choices
     return MeteredCall(

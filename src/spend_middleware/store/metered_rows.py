@@ -31,7 +31,7 @@ _NOBODY = encoded_payer(NOBODY) or Raw()
 def metered_row(call: MeteredCall) -> Values:
     """Return the row of a call: the same as of the call when it is rated first."""
     kind, alike = _alike(bytes(call.kind))
-    amount, status, charges, *_ = call.costs(kind)
+    amount, status, charges, *_ = call.cost(kind)
     call_id, response_id, finish_reason = call.call_id, call.response_id, call.finish_reason
     own = f"{call_id}{response_id}{finish_reason}"
     if amount is None or not own.isascii() or "\0" in own:

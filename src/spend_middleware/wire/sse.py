@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from spend_middleware.wire.values import json_of
+from spend_middleware.wire.values import json_object
 
 _TAIL = 16384
 _STARTS = (b"data:", b"event:", b":", b"id:", b"retry:")
@@ -43,7 +43,7 @@ def events(body: bytes) -> Iterator[Event]:
 def objects(body: bytes) -> Iterator[dict[str, Any]]:
     """Yield the JSON object of every event that holds one, in order."""
     for event in events(body):
-        value = _object(event.data)
+        value = json_object(event.data)
         if value is not None:
             yield value
 
@@ -72,7 +72,7 @@ def objects_holding(body: bytes, *spellings: bytes) -> Iterator[dict[str, Any]]:
         start = max(body.rfind(b"\n", 0, at), body.rfind(b"\r", max(at - 4096, 0), at)) + 1
         stop = body.find(b"\n", at, end)
         line = body[start : stop if stop >= 0 else end].strip()
-        value = _object(line[5:]) if line.startswith(b"data:") else None
+        value = json_object(line[5:]) if line.startswith(b"data:") else None
         if value is None:
             start, value = _event_around(body, at)
         if value is not None:
@@ -104,12 +104,4 @@ def _event_around(body: bytes, at: int) -> tuple[int, dict[str, Any] | None]:
     start = max(body.rfind(b"\n\n", 0, at), body.rfind(b"\r\n\r\n", 0, at), 0)
     stops = [found for found in (body.find(b"\n\n", at), body.find(b"\r\n\r\n", at)) if found >= 0]
     event = next(events(body[start : min(stops, default=len(body))]), None)
-    return start, _object(event.data) if event else None
-
-
-def _object(text: bytes) -> dict[str, Any] | None:
-    try:
-        value = json_of(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+    return start, json_object(event.data) if event else None

@@ -73,6 +73,15 @@ def json_of(body: bytes) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """Return a body that is a JSON object, None for all others."""
+    try:
+        value = json_of(body)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def parsed(body: bytes) -> Any:
     """Return the JSON value of a body, the readable part of one that broke off, or None."""
     if not body:

@@ -10,11 +10,11 @@ from msgspec import MsgspecError, Raw
 from msgspec import json as msgjson
 from pydantic_core import to_json
 
-from spend_middleware.wire.values import Written, json_of
+from spend_middleware.wire.values import Written, json_object
 
 _parts = msgjson.Decoder(dict[str, Raw]).decode
 _compact = msgjson.Encoder().encode
-_SPACE = b" \n\r\t"
+_STARTS = b"{ \n\r\t"
 
 
 def read_object(body: bytes | None) -> Mapping[str, Any] | None:
@@ -22,20 +22,12 @@ def read_object(body: bytes | None) -> Mapping[str, Any] | None:
 
     One that is none by the letter of the standard, such as one with half of a surrogate pair, is parsed as a whole.
     """
-    if not body or body[:1] not in b"{" + _SPACE:
+    if not body or body[:1] not in _STARTS:
         return None
     try:
         return Written(_parts(body))
     except (MsgspecError, ValueError, RecursionError):
-        return _parsed(body)
-
-
-def _parsed(body: bytes) -> Mapping[str, Any] | None:
-    try:
-        content = json_of(body)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
+        return json_object(body)
 
 
 def with_parts(content: Mapping[str, Any], parts: dict[str, Any]) -> Mapping[str, Any]:
