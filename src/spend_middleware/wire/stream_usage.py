@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic_core import from_json
-
 from spend_middleware.wire.reading import Route
 from spend_middleware.wire.rewriting import is_signed
+from spend_middleware.wire.values import json_object
 from spend_middleware.wire.written import parts_of, with_parts
 
 _EVENT_END = re.compile(rb"\r?\n\r?\n")
@@ -74,8 +73,5 @@ def _is_usage_chunk(event: bytes) -> bool:
     data = event.strip()
     if not data.startswith(b"data:") or b'"usage"' not in data:
         return False
-    try:
-        value = from_json(data[5:])
-    except ValueError:
-        return False
-    return isinstance(value, dict) and value.get("choices") == [] and isinstance(value.get("usage"), dict)
+    value = json_object(data[5:])
+    return value is not None and value.get("choices") == [] and isinstance(value.get("usage"), dict)
