@@ -20,7 +20,7 @@ from spend_middleware.pricing.self_hosted import SELF_HOSTED
 from spend_middleware.pricing.tokens import TokenRates, token_lines
 from spend_middleware.store.call_rows import MAX_RAW_USAGE
 from spend_middleware.wire.gateways import OF_LITELLM
-from spend_middleware.wire.openai import usual_answer
+from spend_middleware.wire.openai import UsualAnswer, usual_answer
 from spend_middleware.wire.reading import ENDPOINTS
 from spend_middleware.wire.request import UsualRequest
 from spend_middleware.wire.tokens import usual_usage
@@ -55,14 +55,8 @@ def usual_call(
         attempt: 0 for a first try.
     """
     route: Any = exchange.route
-    if route.wire_format != FORMAT or not route.plain or exchange.status != 200:
-        return None
-    body = exchange.content()
-    if exchange.outcome is not _COMPLETE or not exchange.whole:
-        return None
-    told = usual_answer(body)
-    head = exchange.head
-    if told is None or head is None or OF_LITELLM in head:
+    told = _told(exchange, route)
+    if told is None:
         return None
     reported = bytes(told.usage)
     usage = usual_usage(reported) if len(reported) <= MAX_RAW_USAGE else None
@@ -71,8 +65,7 @@ def usual_call(
     if usage is None or asked is None or answered is None or "search" in answered:
         return None
     provider, operation, base = route.provider, route.operation, exchange.origin
-    ended = exchange.ended or exchange.started
-    tokens = usage.input_tokens
+    ended, tokens = exchange.ended or exchange.started, usage.input_tokens
     tier = told.service_tier or request.service_tier
     models = (answered,) if answered == asked else (answered, asked)
     rates = book.token_rates(provider, models, operation, tier, base, tokens, ended)
@@ -88,7 +81,6 @@ def usual_call(
     payer = payer or encoded_payer(attribution)
     if kind is None or payer is None:
         return None
-    choices = told.choices
     return MeteredCall(
         exchange.call_id,
         exchange.started,
@@ -96,13 +88,23 @@ def usual_call(
         exchange.first_byte,
         attempt,
         told.id,
-        choices[0].finish_reason if choices else None,
+        told.choices[0].finish_reason if told.choices else None,
         usage,
         reported,
         tuple([quantity for _, quantity, _ in lines]),
         payer,
         kind,
     )
+
+
+def _told(exchange: Exchange, route: Any) -> UsualAnswer | None:
+    """Return what a whole answer of the usual kind says; None for all others."""
+    if route.wire_format != FORMAT or not route.plain or exchange.status != 200:
+        return None
+    body, head = exchange.content(), exchange.head
+    if exchange.outcome is not _COMPLETE or not exchange.whole or head is None or OF_LITELLM in head:
+        return None
+    return usual_answer(body)
 
 
 def _remembered(rates: TokenRates, meters: tuple[str, ...], kind: CallKind) -> Raw | None:
